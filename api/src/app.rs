@@ -1,4 +1,4 @@
-//! Builds the API from its settings: the one place where everything meets.
+//! Builds the API from its settings, and serves it.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::http::error_page::ErrorPage;
 use crate::http::host::Host;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{
-    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published,
-    RenderErrors,
+    Admission, AdmissionServices, ClientAddress, Deadline, HostSeparation, Observe, RenderErrors,
+    ServeDocuments,
 };
 use crate::http::operation::Declared as _;
 use crate::http::route_table::RouteTable;
@@ -31,12 +31,12 @@ use crate::{
 
 const SERVICE: &str = "plinth-api";
 
-/// A connection without a request for so long is closed: longer than a balancer keeps one (60 s in nginx), so that it is
-/// the balancer that closes it.
-const IDLE_CONNECTION: Duration = Duration::from_secs(75);
+/// Closes a connection after this time without a request. It exceeds the 60 seconds of nginx, so
+/// that the load balancer closes an idle connection first.
+const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Browsers may keep the answer to a preflight for so long, in seconds.
-const PREFLIGHT_MAX_AGE: i32 = 600;
+/// How long a browser may cache the response to a preflight request, in seconds.
+const PREFLIGHT_MAX_AGE_SECONDS: i32 = 600;
 
 /// Lists the capabilities: their operations as one type and one value.
 macro_rules! capabilities {
@@ -77,12 +77,12 @@ capabilities! {
     audit,
 }
 
-/// Returns the OpenAPI document in pretty JSON, ending in a line feed.
+/// Returns the OpenAPI document as indented JSON that ends in a line feed.
 pub fn document() -> String {
     document::document::<Operations>()
 }
 
-/// What answers a client's requests. What goes on for long ends when it is `draining`.
+/// Builds the endpoint that serves clients. Long responses end when `draining` is cancelled.
 pub fn endpoint(
     settings: &Settings,
     stores: &Stores,
@@ -94,29 +94,29 @@ pub fn endpoint(
             .clone()
             .run_until_cancelled_owned(services.auth.clone().learn_stored_hashes()),
     );
-    let table = RouteTable::of(&Operations::declarations());
+    let table = RouteTable::new(&Operations::declarations());
     let content = settings
         .general
         .content_url
         .as_ref()
-        .map(|url| ContentOnly {
-            content: Host::of(url),
+        .map(|url| HostSeparation {
+            content: Host::from_url(url),
             table: table.clone(),
         });
     let routes = document::service(operations(&services))
         .into_endpoint()
-        .with(Published::new(document));
-    let page = ErrorPage::of(&settings.general.public_url);
+        .with(ServeDocuments::new(document));
+    let page = ErrorPage::new(&settings.general.public_url);
     let routes = match content {
         None => EitherEndpoint::A(routes),
         Some(content) => EitherEndpoint::B(routes.with(content)),
     };
     let api = &settings.api;
-    let parts = AdmissionParts {
+    let parts = AdmissionServices {
         gate: Gate::new(stores, &settings.limits),
         access_tokens: services.auth.access_tokens().clone(),
         api_keys: Recognition::new(stores),
-        pages: services.pages.clone(),
+        csrf: services.csrf.clone(),
         clock: stores.clock.clone(),
         table: table.clone(),
     };
@@ -133,7 +133,7 @@ pub fn endpoint(
         page: page.clone(),
         hsts: is_public_tls(&settings.general.public_url),
     };
-    // Two pipelines rather than a layer that may do nothing: each layer carries the request.
+    // Two pipelines instead of an optional layer: each layer moves the request.
     Ok(match api.cors_origins.0.as_slice() {
         [] => admitted.with(address).with(observe).boxed(),
         origins => admitted
@@ -145,7 +145,8 @@ pub fn endpoint(
     })
 }
 
-/// Serves clients until the process is asked to stop, then lets requests end within the grace.
+/// Serves clients until the process receives SIGTERM or SIGINT, then drains within the grace
+/// period.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, &settings)?;
     let stores = Stores::new(&settings, SERVICE)?;
@@ -155,57 +156,58 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let readiness = readiness::asking_objects(readiness, &stores)
         .with_status("antivirus", stores.antivirus.status());
 
-    let gone = CancellationToken::new();
+    let stopped = CancellationToken::new();
     let internal = internal::serve(
         settings.api.internal_bind,
         readiness.clone(),
-        gone.clone().cancelled_owned(),
+        stopped.clone().cancelled_owned(),
     );
     let mut internal = tokio::spawn(internal);
     let stop = async move {
         if let Err(error) = shutdown::requested().await {
-            tracing::error!(%error, "signals cannot be received");
+            tracing::error!(%error, "cannot receive signals");
         }
         readiness.drain();
         draining.cancel();
     };
     let listener = server::listen(settings.api.bind).await?;
-    tracing::info!(address = %settings.api.bind, "serving clients");
+    tracing::info!(address = %settings.api.bind, "listening for clients");
     tokio::select! {
         () = server::serve(listener, Plain, endpoint, server_limits(&settings), stop) => {}
-        // Only a port that cannot be had ends it now.
+        // Ends only if the internal port cannot be opened.
         ended = &mut internal => return Ok(ended??),
     }
-    // The port answers to the last: whoever asks is told "draining".
-    gone.cancel();
+    // The internal port stops last, so that probes see "draining".
+    stopped.cancel();
     internal.await??;
     Ok(())
 }
 
-/// How many request timeouts a client may take no bytes. Linux reports progress only when a third of the send buffer has
-/// drained, so that a slow reader looks stalled for a while.
+/// How many request timeouts a client may read nothing. Linux reports progress only after a third
+/// of the send buffer has drained, so that a slow reader looks stalled for a while.
 const STALL_FACTOR: u32 = 6;
 
-/// What a client of the API can hold up.
+/// Returns the limits of connections to clients.
 pub fn server_limits(settings: &Settings) -> ServerLimits {
     let api = &settings.api;
     ServerLimits {
         connections: api.max_connections.count(),
         head: api.request_timeout,
-        idle: IDLE_CONNECTION,
+        idle: IDLE_CONNECTION_TIMEOUT,
         stall: api.request_timeout * STALL_FACTOR,
         drain: api.shutdown_grace,
     }
 }
 
-/// A browser remembers HSTS for a host and all of its ports: not for everything that runs on localhost.
+/// Returns whether to send HSTS. Not for localhost: a browser applies HSTS to all ports of a host.
 fn is_public_tls(url: &str) -> bool {
     url.strip_prefix("https://")
         .is_some_and(|rest| !rest.starts_with("localhost"))
 }
 
-/// Allows the origins that are set any request header: upload clients add their own (`Upload-Concat`, `Cache-Control`), and an
-/// origin that may send credentials gains nothing by a header.
+/// Returns the CORS layer for these origins. Every request header is allowed: upload clients add
+/// their own (`Upload-Concat`, `Cache-Control`), and an origin that may send credentials gains
+/// nothing by a header.
 fn cors(origins: &[String]) -> Cors {
     Cors::new()
         .allow_origins(origins.iter().map(String::as_str))
@@ -236,9 +238,9 @@ fn cors(origins: &[String]) -> Cors {
             "upload-offset",
             "x-request-id",
         ])
-        // Browsers then send cookies, from these origins alone.
+        // Browsers send cookies, but only from these origins.
         .allow_credentials(true)
-        .max_age(PREFLIGHT_MAX_AGE)
+        .max_age(PREFLIGHT_MAX_AGE_SECONDS)
 }
 
 #[cfg(test)]
@@ -250,7 +252,7 @@ mod tests {
     use crate::http::problem;
 
     #[test]
-    fn every_operation_says_what_a_generator_needs() {
+    fn every_operation_has_what_client_generators_need() {
         let document: Value = serde_json::from_str(&document()).expect("JSON");
         assert_eq!(document["openapi"], "3.0.0");
         let mut served: Vec<_> = Operations::meta()
@@ -295,14 +297,14 @@ mod tests {
                 }
                 assert!(
                     responses.contains_key("429") && responses.contains_key("500"),
-                    "{name} lacks refusals"
+                    "{name} lacks error responses"
                 );
             }
         }
         assert!(ids.len() > 100, "{}", ids.len());
         ids.sort();
         served.sort_unstable();
-        assert_eq!(ids, served, "every operation that is served is described");
+        assert_eq!(ids, served, "every served operation is documented");
         served.dedup();
         assert_eq!(ids.len(), served.len(), "ids are unique");
     }

@@ -1,6 +1,6 @@
-//! The API server: parses requests into domain types, asks the services, and answers.
+//! The API server: parses requests into domain types, calls the services, and renders responses.
 //!
-//! One folder a capability, one file an operation; what is HTTP's own is in [`http`].
+//! One folder per capability, one file per operation. [`http`] has what all operations share.
 
 mod administration;
 mod api_keys;

@@ -1,4 +1,4 @@
-//! `plinth-api`: the command line, nothing else.
+//! `plinth-api`: the command line.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use plinth_api::commands::{import, keys};
 use plinth_api::{app, commands};
 use plinth_platform::error_chain;
 
-/// Faster than the system's, and gives memory back after a burst.
+/// Faster than the allocator of the system, and returns memory after a burst.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Plinth's API server.
+/// The API server of Plinth.
 #[derive(Parser)]
 #[command(name = "plinth-api", version, arg_required_else_help = true)]
 struct Arguments {
@@ -26,11 +26,11 @@ struct Arguments {
 enum Command {
     /// Serve clients until SIGTERM or SIGINT, then drain and exit.
     Serve,
-    /// Bring the database's schema up to date; safe to run twice, and two at once.
+    /// Bring the database schema up to date. Safe to run twice, and by several processes at once.
     Migrate,
-    /// Print the settings in force, secrets redacted.
+    /// Print the effective settings, with secrets redacted.
     Config {
-        /// Print the reference page of every setting instead.
+        /// Print the reference page of all settings instead.
         #[arg(long)]
         reference: bool,
         /// Print JSON.
@@ -39,55 +39,59 @@ enum Command {
     },
     /// Print the OpenAPI document.
     Openapi,
-    /// The audit log.
+    /// Document the audit log.
     Audit {
-        /// Print the reference page of every audited action.
+        /// Print the reference page of all audited actions.
         #[arg(long, required = true)]
         reference: bool,
     },
-    /// The error codes.
+    /// Document the error codes.
     Errors {
-        /// Print the reference page of every error code.
+        /// Print the reference page of all error codes.
         #[arg(long, required = true)]
         reference: bool,
     },
-    /// Keys.
+    /// Manage keys.
     #[command(subcommand)]
     Keys(Keys),
-    /// Administrators.
+    /// Manage administrators.
     #[command(subcommand)]
     Admin(Admin),
 }
 
 #[derive(Subcommand)]
 enum Keys {
-    /// Print a fresh root key for `PLINTH_SECRET_KEY`.
+    /// Print a new root key for `PLINTH_SECRET_KEY`.
     Generate {
         /// Print a key for `PLINTH_AUTH_SIGNING_KEYS` instead.
         #[arg(long)]
         signing: bool,
     },
-    /// List the keys that access tokens are signed and checked with.
+    /// List the keys that sign and verify access tokens.
     List {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Make a new signing key. It is published now and signs later; what the old one signed stays valid to its end.
+    /// Create a signing key. It is published now and signs later; tokens of the previous key stay
+    /// valid until they expire.
     Rotate {
-        /// When the new key begins to sign. Whoever keeps a copy of `jwks.json` has to read it again within this time.
+        /// When the new key starts to sign. Every copy of `jwks.json` has to be refreshed within
+        /// this time.
         #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
         activate_in: Duration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Seal anew what is sealed under the root key (signing keys, secrets of authenticator apps): the one that was comes
-    /// from standard input, the present one is `PLINTH_SECRET_KEY`. Safe to run twice; prints one line of JSON.
+    /// Encrypt again what is encrypted under the root key (signing keys, secrets of authenticator
+    /// apps). Reads the previous root key from standard input; the current one is
+    /// `PLINTH_SECRET_KEY`. Safe to run twice. Prints one line of JSON.
     Reseal,
-    /// End a signing key at once, as after a leak: every token that it signed is refused. A new one takes its place.
+    /// Retire a signing key at once, for example after a leak. All tokens that it signed are
+    /// refused, and a new key replaces it.
     Retire {
-        /// The key's name.
+        /// The id of the key.
         kid: String,
         /// Print JSON.
         #[arg(long)]
@@ -97,21 +101,22 @@ enum Keys {
 
 #[derive(Subcommand)]
 enum Admin {
-    /// Make sure that an administrator with this address and password exists.
+    /// Create an administrator with this address and password, unless one exists.
     Create {
         #[arg(long)]
         email: String,
-        /// Read the password from standard input: it never stands in a list of processes.
+        /// Read the password from standard input, so that it never appears in a list of processes.
         #[arg(long, required = true)]
         password_stdin: bool,
     },
-    /// Create accounts from standard input, one JSON object a line: `email`, and any of `password_hash` (PHC and crypt
-    /// forms, Django, better-auth, phpass), `keycloak_credential`, `firebase_hash` (`hash`, `salt`), `display_name`,
-    /// `email_verified`, `created_at`, `roles`, `totp_secret` (base32). An address that is taken is passed over. A line
-    /// that is refused is reported with its number; the command goes on, and fails at its end.
+    /// Create accounts from standard input, one JSON object per line: `email`, and any of
+    /// `password_hash` (PHC and crypt formats, Django, better-auth, phpass), `keycloak_credential`,
+    /// `firebase_hash` (`hash`, `salt`), `display_name`, `email_verified`, `created_at`, `roles`,
+    /// `totp_secret` (base32). Existing addresses are skipped. An invalid line is reported with its
+    /// number; the command continues with the next line and fails at the end.
     Import {
-        /// A JSON file with the password hash parameters of a Firebase project, as its console shows them:
-        /// `base64_signer_key`, `base64_salt_separator`, `rounds`, `mem_cost`.
+        /// A JSON file with the password hash parameters of a Firebase project, as its console
+        /// shows them: `base64_signer_key`, `base64_salt_separator`, `rounds`, `mem_cost`.
         #[arg(long, value_name = "FILE")]
         firebase_parameters: Option<PathBuf>,
     },
@@ -121,7 +126,7 @@ fn main() -> ExitCode {
     match execute(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The last word of a process whose log may not have been set up.
+            // The log may not be set up yet.
             let _ = writeln!(
                 std::io::stderr(),
                 "plinth-api: {}",

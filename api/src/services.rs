@@ -1,4 +1,4 @@
-//! What the operations use: the services of every capability, and what browsers and links need.
+//! The services that operations use.
 
 use std::time::Duration;
 
@@ -21,10 +21,11 @@ use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_platform::settings::Settings;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::browser::{Pages, SessionLifetime};
+use crate::http::browser::{CsrfGuard, SessionLifetime};
 use crate::http::content_host::ContentHost;
 
-/// Each field can be held by an operation of the same field: see [`operations!`](crate::http::operation::operations).
+/// One field per service. An operation names the fields that it uses: see
+/// [`operations!`](crate::http::operation::operations).
 pub(crate) struct Services {
     pub(crate) auth: Auth,
     pub(crate) passkeys: Passkeys,
@@ -41,14 +42,14 @@ pub(crate) struct Services {
     pub(crate) jobs: JobAdministration,
     pub(crate) own_jobs: OwnJobs,
     pub(crate) audit: AuditLog,
-    pub(crate) pages: Pages,
+    pub(crate) csrf: CsrfGuard,
     pub(crate) lifetime: SessionLifetime,
     pub(crate) clock: Clock,
-    /// Links begin with it.
+    /// The base of links to this deployment.
     pub(crate) public_url: String,
-    /// An upload that gets no bytes for this long is given up.
+    /// How long an upload may receive no bytes before it is deleted.
     pub(crate) abandoned_after: Duration,
-    /// Cancelled when the process begins to stop: long answers end then.
+    /// Cancelled when the process starts to stop. Long responses then end.
     pub(crate) draining: CancellationToken,
 }
 
@@ -56,7 +57,7 @@ impl Services {
     /// Builds the services from the settings.
     ///
     /// # Errors
-    /// The root key cannot be read, or no thread for password hashes starts.
+    /// The root key is malformed, or the threads for password hashes cannot be started.
     pub(crate) fn new(
         settings: &Settings,
         stores: &Stores,
@@ -87,8 +88,8 @@ impl Services {
             jobs: JobAdministration::new(stores),
             own_jobs: OwnJobs::new(stores),
             audit: AuditLog::new(stores),
-            pages: Pages::new(settings, &root),
-            lifetime: SessionLifetime::of(settings),
+            csrf: CsrfGuard::new(settings, &root),
+            lifetime: SessionLifetime::new(settings),
             clock: stores.clock.clone(),
             public_url: str::to_owned(&settings.general.public_url),
             abandoned_after: settings.files.abandoned_after,

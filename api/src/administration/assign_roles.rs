@@ -26,10 +26,10 @@ impl Operation for AssignRoles {
     const REFUSALS: Refusals = &[&[(409, ErrorCode::LastAdministrator)]];
 }
 
-/// The roles that an account is to have.
+/// The roles of an account.
 #[derive(Object)]
 struct AssignRolesRequest {
-    /// All of them, by name.
+    /// The names of all roles of the account. They replace its current roles.
     #[oai(validator(max_items = 100))]
     roles: Vec<String>,
 }
@@ -51,8 +51,8 @@ impl AssignRolesRequest {
 impl AssignRoles {
     /// Assign roles
     ///
-    /// Acts on the next request of the account. Nobody gives a role that allows more than he may do himself, or takes one
-    /// from somebody who may do more.
+    /// Takes effect with the next request of the account. The caller cannot assign a role that
+    /// allows more than their own permissions, or remove one from an account that is allowed more.
     #[oai(
         path = "/users/:id/roles",
         method = "put",

@@ -35,16 +35,18 @@ enum Deleted {
 impl DeleteUser {
     /// Delete an account
     ///
-    /// Its sessions, API keys and share links end at once and its files are not found any more; its owner is told. For the
-    /// grace period of the deployment its address stays reserved and the account can be restored, by its owner or by
-    /// `POST /v1/users/{id}/restore`; then it goes for good. The last administrator stays (409 `last_administrator`).
+    /// Sessions, API keys and share links end at once, files are no longer accessible, and the
+    /// owner is notified. During the grace period of the deployment the address stays reserved, and
+    /// the account can be restored by its owner or by `POST /v1/users/{id}/restore`. After it, the
+    /// account is permanently deleted. The last administrator cannot be deleted (409
+    /// `last_administrator`).
     #[oai(path = "/users/:id", method = "delete", operation_id = "deleteUser")]
     async fn delete(
         &self,
         caller: Fresh<UsersWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
-        /// Whether it goes for good at once, also if it is in its grace period.
+        /// Whether to skip the grace period, or to end it. False by default.
         immediately: Query<Option<bool>>,
     ) -> Result<Deleted> {
         let time = match immediately.0 {

@@ -10,9 +10,9 @@ use poem_openapi::param::Path;
 use poem_openapi::{Object, OpenApi};
 use uuid::Uuid;
 
-use crate::auth::session_tokens::{Keeping, SessionAnswer};
+use crate::auth::session_tokens::{SessionResponse, TokenDelivery};
 use crate::http::body::Body;
-use crate::http::browser::{Pages, SessionLifetime};
+use crate::http::browser::{CsrfGuard, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
@@ -21,7 +21,7 @@ use crate::http::principal::{Fresh, UsersImpersonate};
 
 pub(crate) struct Impersonate {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
     pub(super) lifetime: SessionLifetime,
 }
 
@@ -33,20 +33,21 @@ impl Operation for Impersonate {
     ]];
 }
 
-/// Why an administrator acts in somebody's name.
+/// The reason for an impersonation.
 #[derive(Object)]
 struct ImpersonateRequest {
-    /// For the audit log.
+    /// The reason, for the audit log.
     #[oai(validator(max_length = 500))]
     reason: String,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
 impl Impersonate {
-    /// Act in somebody's name
+    /// Impersonate a user
     ///
-    /// Gives an access token of a session of the user, for 15 minutes and without a refresh token. It cannot do what needs
-    /// a step-up; whatever is done with it stands under both names in the audit log. Logging out with it ends it.
+    /// Returns an access token for a session of the user, valid for 15 minutes, without a refresh
+    /// token. It does not allow operations that require a step-up. The audit log has both users in
+    /// each event. Log out with the token to end the session.
     #[oai(
         path = "/users/:id/impersonate",
         method = "post",
@@ -59,18 +60,18 @@ impl Impersonate {
         headers: &HeaderMap,
         id: Path<Uuid>,
         body: Body<ImpersonateRequest>,
-    ) -> Result<SessionAnswer> {
+    ) -> Result<SessionResponse> {
         let reason = Reason::parse(&body.0.reason)
             .map_err(|rejection| Error::invalid("/reason", rejection))?;
         let tokens = self
             .auth
             .impersonate(&origin.0, caller.in_session(), UserId(id.0), &reason)
             .await?;
-        // A browser's cookies stay those of the administrator.
-        Ok(SessionAnswer::new(
+        // The browser keeps the cookies of the administrator's own session.
+        Ok(SessionResponse::new(
             tokens,
-            Keeping::Bearer,
-            &self.pages.browser(headers),
+            TokenDelivery::Bearer,
+            &self.csrf.browser(headers),
             self.lifetime,
         ))
     }

@@ -22,31 +22,31 @@ pub(crate) struct ListUsers {
 
 impl Operation for ListUsers {}
 
-/// A part of the accounts, the newest first.
+/// A page of accounts, the newest first.
 #[derive(Object)]
 struct UserPage {
     items: Vec<UserAccount>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
 impl ListUsers {
-    /// List the accounts
+    /// List accounts
     #[oai(path = "/users", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
         _caller: Allowed<UsersRead>,
         /// Only the account with this address.
         email: Query<Option<String>>,
-        /// Only those that may act, or may not.
+        /// Only accounts with this status.
         status: Query<Option<UserStatus>>,
-        /// Only those that have this role.
+        /// Only accounts with this role.
         role: Query<Option<String>>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<UserPage>> {
         let filter = Filter {

@@ -24,9 +24,9 @@ impl Operation for ListUserSessions {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
 impl ListUserSessions {
-    /// List an account's sessions
+    /// List the sessions of an account
     ///
-    /// Where it is logged in, the newest first.
+    /// Returns the newest first.
     #[oai(
         path = "/users/:id/sessions",
         method = "get",
@@ -36,10 +36,10 @@ impl ListUserSessions {
         &self,
         caller: Allowed<UsersRead>,
         id: Path<Uuid>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<SessionPage>> {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;

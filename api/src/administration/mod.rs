@@ -1,4 +1,4 @@
-//! Everybody's accounts over HTTP, for administrators: one file an operation.
+//! All accounts over HTTP, for administrators: one file per operation.
 
 mod assign_roles;
 mod delete;
@@ -30,5 +30,5 @@ operations! {
     reset_account::ResetAccount { auth },
     delete::DeleteUser { auth },
     restore::RestoreUser { auth },
-    impersonate::Impersonate { auth, pages, lifetime },
+    impersonate::Impersonate { auth, csrf, lifetime },
 }

@@ -27,7 +27,7 @@ impl Operation for ReactivateUser {
 impl ReactivateUser {
     /// Reactivate a suspended account
     ///
-    /// Its owner logs in anew: the sessions from before stay ended.
+    /// The user has to log in again: sessions from before the suspension stay ended.
     #[oai(
         path = "/users/:id/reactivate",
         method = "post",

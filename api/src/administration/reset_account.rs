@@ -26,20 +26,21 @@ impl Operation for ResetAccount {
     const REFUSALS: Refusals = &[&[(409, ErrorCode::OwnAccount)]];
 }
 
-/// Why the account is reset.
+/// The reason for the reset of an account.
 #[derive(Object)]
 struct ResetAccountRequest {
-    /// How it is known that the owner has asked; for the audit log.
+    /// How the administrator verified that the owner asked for it; for the audit log.
     #[oai(validator(max_length = 500))]
     reason: String,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
 impl ResetAccount {
-    /// Take an account back for its owner
+    /// Recover an account for its owner
     ///
-    /// For an account that an intruder is in: its password, sessions, API keys and all of its second factors end. Only the
-    /// link that is mailed to its address lets the owner in again, who then chooses another password.
+    /// For an account that an intruder has access to: removes its password, sessions, API keys and
+    /// all second factors. Only the link that is mailed to its address lets the owner in again, who
+    /// then chooses a new password.
     #[oai(
         path = "/users/:id/password/reset",
         method = "post",
@@ -59,6 +60,6 @@ impl ResetAccount {
             .auth
             .reset_account(&origin.0, caller, UserId(id.0), &reason)
             .await?;
-        Ok(Json(RecoveredAccount::with(remaining)))
+        Ok(Json(RecoveredAccount::new(remaining)))
     }
 }

@@ -24,27 +24,27 @@ impl Operation for ResetFactors {
     const REFUSALS: Refusals = &[&[(409, ErrorCode::OwnAccount)]];
 }
 
-/// Why the factors are removed.
+/// The reason for the removal of second factors.
 #[derive(Object)]
 struct ResetFactorsRequest {
-    /// How it is known that the owner himself has asked; for the audit log.
+    /// How the administrator verified that the owner asked for it; for the audit log.
     #[oai(validator(max_length = 500))]
     reason: String,
 }
 
 #[derive(ApiResponse)]
 enum Reset {
-    /// The account has no second factor any more.
+    /// The account has no second factors.
     #[oai(status = 204)]
     Reset,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
 impl ResetFactors {
-    /// Remove somebody's second factors
+    /// Remove all second factors of an account
     ///
-    /// For whoever has lost them: authenticator apps, recovery codes, and the passkeys of an account that has a
-    /// password. The account's sessions end, and its owner is told.
+    /// For a user who has lost them: removes authenticator apps, recovery codes and, if the account
+    /// has a password, passkeys. Ends the sessions of the account, and notifies its owner.
     #[oai(
         path = "/users/:id/mfa/reset",
         method = "post",

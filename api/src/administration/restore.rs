@@ -27,8 +27,8 @@ impl Operation for RestoreUser {
 impl RestoreUser {
     /// Restore a deleted account
     ///
-    /// Takes the deletion back while the grace period lasts. Sessions, API keys and share links stay ended; a suspended
-    /// account stays suspended.
+    /// Reverts the deletion during the grace period. Sessions, API keys and share links stay ended;
+    /// a suspended account stays suspended.
     #[oai(
         path = "/users/:id/restore",
         method = "post",

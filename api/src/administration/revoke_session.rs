@@ -27,10 +27,10 @@ enum Revoked {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
 impl RevokeUserSession {
-    /// End one session of an account
+    /// End a session of an account
     ///
-    /// The very next request with its tokens is refused. So ends also an impersonation, which is a session of the account
-    /// that is acted for.
+    /// Its tokens are refused from the next request on. This also ends an impersonation, which is a
+    /// session of the impersonated account.
     #[oai(
         path = "/users/:id/sessions/:session_id",
         method = "delete",

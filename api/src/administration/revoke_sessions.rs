@@ -24,7 +24,7 @@ impl Operation for RevokeUserSessions {}
 impl RevokeUserSessions {
     /// End all sessions of an account
     ///
-    /// The very next request with any of their tokens is refused.
+    /// Their tokens are refused from the next request on.
     #[oai(
         path = "/users/:id/sessions",
         method = "delete",

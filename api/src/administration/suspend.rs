@@ -29,10 +29,10 @@ impl Operation for SuspendUser {
     ]];
 }
 
-/// Why an account is suspended.
+/// The reason for a suspension.
 #[derive(Object)]
 struct SuspendUserRequest {
-    /// For the audit log.
+    /// The reason, for the audit log.
     #[oai(validator(max_length = 500))]
     reason: Option<String>,
 }
@@ -41,8 +41,8 @@ struct SuspendUserRequest {
 impl SuspendUser {
     /// Suspend an account
     ///
-    /// It is shut out from the next request on, its sessions end for good, and its API keys are refused until it comes
-    /// back.
+    /// The account is refused from its next request on. Its sessions end permanently. Its API keys
+    /// are refused until the account is reactivated.
     #[oai(
         path = "/users/:id/suspend",
         method = "post",

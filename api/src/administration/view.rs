@@ -1,24 +1,24 @@
-//! An account as an administrator sees it.
+//! An account in responses to an administrator.
 
 use plinth_domain::id::UserId;
 use plinth_domain::user::{User, UserStatus};
 use poem_openapi::Object;
 use time::OffsetDateTime;
 
-/// Somebody's account.
+/// An account.
 #[derive(Object)]
 pub(super) struct UserAccount {
     id: UserId,
     email: String,
     display_name: Option<String>,
-    /// When the address was verified.
+    /// When the e-mail address was verified.
     email_verified_at: Option<OffsetDateTime>,
     status: UserStatus,
     roles: Vec<String>,
-    /// Whether a login asks for a second factor.
+    /// Whether a login requires a second factor.
     has_second_factor: bool,
     created_at: OffsetDateTime,
-    /// When the account is deleted for good; null of one that was not deleted.
+    /// When the account is permanently deleted; null if it is not deleted.
     deletion_due_at: Option<OffsetDateTime>,
 }
 

@@ -28,18 +28,18 @@ impl Operation for CreateApiKey {
     const REFUSALS: Refusals = &[&[(409, ErrorCode::TooManyApiKeys)]];
 }
 
-/// A key that is to be.
+/// The properties of a new API key.
 #[derive(Object)]
 struct CreateApiKeyRequest {
-    /// By what its owner tells it from others.
+    /// A name by which the user recognizes the key.
     #[oai(validator(max_length = 200))]
     name: String,
-    /// What it may do: permissions of its owner's.
+    /// The permissions of the key, a subset of its owner's.
     #[oai(validator(max_items = 100))]
     scopes: Vec<Recorded<Permission>>,
-    /// When it ends, within a year; 90 days from now unless given.
+    /// When the key expires, at most a year from now. In 90 days by default.
     expires_at: Option<UtcTime>,
-    /// The same in days from now, 1 to 365.
+    /// The lifetime in days, 1 to 365, instead of `expires_at`.
     expires_in_days: Option<u16>,
 }
 
@@ -54,7 +54,7 @@ impl CreateApiKeyRequest {
             (None, Some(days)) => Ok(Expiry::InDays(days)),
             (Some(_), Some(_)) => Err(Rejection::new(
                 "ambiguous",
-                "Give expires_at or expires_in_days, not both.",
+                "Expected expires_at or expires_in_days, not both.",
             )),
         };
         let expiry = faults.keep("/expires_in_days", expiry);
@@ -67,21 +67,22 @@ impl CreateApiKeyRequest {
     }
 }
 
-/// A new key with its token.
+/// A new API key with its token.
 #[derive(Object)]
 struct CreatedApiKey {
-    /// Sent with every request as `Authorization: Bearer ...`; keep it secret. It is not shown again.
+    /// Send it with every request as `Authorization: Bearer ...`. Keep it secret; it is shown only
+    /// once.
     token: String,
     api_key: ApiKey,
 }
 
 #[derive(ApiResponse)]
 enum Created {
-    /// The key is in force.
+    /// The key was created.
     #[oai(status = 201)]
     Created(
         Json<CreatedApiKey>,
-        /// No cache keeps the token.
+        /// Prevents caches from storing the token.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -89,10 +90,10 @@ enum Created {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl CreateApiKey {
-    /// Make an API key
+    /// Create an API key
     ///
-    /// With it a program acts for the account, within the scopes, until it expires or is revoked. The account has at most
-    /// 50 keys in force.
+    /// A program with the key acts for the account, within the scopes, until the key expires or is
+    /// revoked. An account can have 50 valid keys (409 `too_many_api_keys`).
     #[oai(path = "/me/api-keys", method = "post", operation_id = "createApiKey")]
     async fn create(
         &self,

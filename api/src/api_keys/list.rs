@@ -18,27 +18,27 @@ pub(crate) struct ListApiKeys {
 
 impl Operation for ListApiKeys {}
 
-/// A part of the keys, the newest first.
+/// A page of API keys, the newest first.
 #[derive(Object)]
 struct ApiKeyPage {
     items: Vec<ApiKey>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ListApiKeys {
-    /// List the own API keys
+    /// List your API keys
     ///
-    /// The newest first, without their tokens. Those that have expired are among them.
+    /// Returns the newest first, without their tokens. Expired keys are included.
     #[oai(path = "/me/api-keys", method = "get", operation_id = "listApiKeys")]
     async fn list(
         &self,
         caller: InSession<CredentialsRead>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<ApiKeyPage>> {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;

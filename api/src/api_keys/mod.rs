@@ -1,4 +1,4 @@
-//! The caller's own API keys over HTTP: one file an operation.
+//! The caller's own API keys over HTTP: one file per operation.
 
 mod create;
 mod list;

@@ -20,16 +20,16 @@ impl Operation for RevokeApiKey {}
 
 #[derive(ApiResponse)]
 enum Revoked {
-    /// The key has ended.
+    /// The key was revoked.
     #[oai(status = 204)]
     Revoked,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl RevokeApiKey {
-    /// Revoke one of the own API keys
+    /// Revoke one of your API keys
     ///
-    /// The very next request with it is refused.
+    /// The key is refused from the next request on.
     #[oai(
         path = "/me/api-keys/:id",
         method = "delete",

@@ -1,4 +1,4 @@
-//! An API key as its owner sees it.
+//! An API key in responses to its owner.
 
 use plinth_domain::id::ApiKeyId;
 use plinth_domain::permission::Permission;
@@ -10,17 +10,17 @@ use time::OffsetDateTime;
 pub(super) struct ApiKey {
     id: ApiKeyId,
     name: String,
-    /// The beginning of the key, to tell it from others: `plk_AbCd…`.
+    /// The beginning of the key, for recognition: `plk_AbCd…`.
     hint: String,
-    /// What it may do, as far as its owner still may.
+    /// The permissions of the key. Those that its owner has lost do not apply.
     scopes: Vec<Permission>,
-    /// Whether a second factor was proved at the session that made the key. Another key is refused while a role of the
-    /// account requires a second factor.
+    /// Whether the session that created the key was verified by a second factor. Otherwise the key
+    /// is refused while a role of the account requires a second factor.
     multi_factor: bool,
     created_at: OffsetDateTime,
-    /// From then on it is refused.
+    /// When the key expires.
     expires_at: Option<OffsetDateTime>,
-    /// To the minute.
+    /// When the key was last used, to the minute.
     last_used_at: Option<OffsetDateTime>,
 }
 

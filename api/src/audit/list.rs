@@ -25,24 +25,24 @@ pub(crate) struct ListAuditEvents {
 
 impl Operation for ListAuditEvents {}
 
-/// Something that was done, or refused.
+/// An action that was performed or refused.
 #[derive(Object)]
 struct AuditEvent {
     id: AuditEventId,
     occurred_at: OffsetDateTime,
-    /// Who did it; null for the system, and for whoever did not say who he is.
+    /// The user who acted; null for the system and for anonymous callers.
     actor_id: Option<UserId>,
     session_id: Option<SessionId>,
-    /// The administrator who acted in the actor's name.
+    /// The administrator who impersonated the actor.
     impersonator_id: Option<UserId>,
-    /// The key with which a program acted for the actor.
+    /// The API key with which a program acted for the actor.
     api_key_id: Option<ApiKeyId>,
-    // A row that a newer release wrote stays readable: its name is shown as it is.
+    /// The action, for example `session.created`.
     action: Recorded<Action>,
-    /// What it was done to.
+    /// The kind of the target: `user`, `session` or `file`.
     target_kind: Option<Recorded<TargetKind>>,
     target_id: Option<Uuid>,
-    /// The client's address.
+    /// The IP address of the client.
     ip: Option<String>,
     user_agent: Option<String>,
     request_id: Option<String>,
@@ -71,11 +71,11 @@ impl From<Event> for AuditEvent {
     }
 }
 
-/// A part of the audit log, the newest first.
+/// A page of the audit log, the newest first.
 #[derive(Object)]
 struct AuditEventPage {
     items: Vec<AuditEvent>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -83,7 +83,7 @@ struct AuditEventPage {
 impl ListAuditEvents {
     /// List audit events
     ///
-    /// Needs the permission `audit:read`.
+    /// Returns the newest first.
     #[oai(
         path = "/audit-events",
         method = "get",
@@ -92,16 +92,16 @@ impl ListAuditEvents {
     async fn list(
         &self,
         _caller: Allowed<AuditRead>,
-        /// Only what this user did.
+        /// Only actions of this user.
         actor_id: Query<Option<Uuid>>,
         /// Only this action.
         action: Query<Option<Recorded<Action>>>,
-        /// Only what was done to this user, session or file.
+        /// Only actions on this user, session or file.
         target_id: Query<Option<Uuid>>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<AuditEventPage>> {
         let action = action.0.map(known_action).transpose()?;
@@ -123,7 +123,7 @@ impl ListAuditEvents {
 }
 
 fn known_action(name: Recorded<Action>) -> std::result::Result<Action, Error> {
-    let rejection = || Rejection::new("unknown_action", "There is no such action.");
+    let rejection = || Rejection::new("unknown_action", "Unknown action.");
     name.known()
         .ok_or_else(|| Error::invalid("/query/action", rejection()))
 }

@@ -1,4 +1,4 @@
-//! The audit log over HTTP: one file an operation.
+//! The audit log over HTTP: one file per operation.
 
 mod list;
 

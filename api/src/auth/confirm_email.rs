@@ -11,7 +11,7 @@ use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
-use crate::http::principal::Asking;
+use crate::http::principal::OptionalCaller;
 
 pub(crate) struct ConfirmEmail {
     pub(super) auth: Auth,
@@ -34,20 +34,20 @@ impl Operation for ConfirmEmail {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// The proof that the caller reads the mail of the address, and has the account.
+/// The proof that the caller reads the mail of the new address and owns the account.
 #[derive(Object)]
 struct ConfirmEmailRequest {
     /// The `token` of the link in the mail.
     #[oai(validator(max_length = 256))]
     token: String,
-    /// The account's password; needed without a session of the account.
+    /// The password of the account. Required without a session of the account.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
 }
 
 #[derive(ApiResponse)]
 enum Changed {
-    /// The account has the new address.
+    /// The address of the account has changed.
     #[oai(status = 204)]
     Changed,
 }
@@ -56,10 +56,12 @@ enum Changed {
 impl ConfirmEmail {
     /// Confirm the new address of an account
     ///
-    /// Takes the token that was mailed to it; it works once. Another person may have asked for the mail, so the caller has a
-    /// session of the account that asked for the change (another account: 403 `other_account`; no session: 401), or gives
-    /// its password (a wrong one: 422 `wrong_password`, and the token stays valid). The old address gets a mail with a link that undoes the change for some days,
-    /// unless the change goes back to an address that could undo an earlier one.
+    /// Takes the token that was mailed to the new address; the token works once. Because another
+    /// person may have requested the mail, the caller also needs a session of the account that
+    /// requested the change (403 `other_account` for another account, 401 without a session) or its
+    /// password (422 `wrong_password` if it is wrong; the token stays valid). The old address
+    /// receives a mail with a link that undoes the change for some days, unless the change returns
+    /// to an address that could undo an earlier one.
     #[oai(
         path = "/email/confirm",
         method = "post",
@@ -67,13 +69,13 @@ impl ConfirmEmail {
     )]
     async fn confirm(
         &self,
-        asking: Asking,
+        caller: OptionalCaller,
         origin: RequestOrigin,
         body: Body<ConfirmEmailRequest>,
     ) -> Result<Changed> {
         let proof = match &body.0.password {
             Some(password) => AccountProof::Password(Password::normalise(password)),
-            None => AccountProof::Session(asking.in_session()?),
+            None => AccountProof::Session(caller.in_session()?),
         };
         self.auth
             .confirm_email_change(&origin.0, &body.0.token, proof)

@@ -29,7 +29,7 @@ struct DiscardRegistrationRequest {
 
 #[derive(ApiResponse)]
 enum Discarded {
-    /// The registration is removed; its links no longer work.
+    /// The registration is deleted, and its links no longer work.
     #[oai(status = 204)]
     Discarded,
 }
@@ -38,8 +38,9 @@ enum Discarded {
 impl DiscardRegistration {
     /// Discard a registration
     ///
-    /// Removes the registration that the token was mailed for. The owner of a mailbox uses it if they did not make the
-    /// registration. Other registrations of the address, and an account, stay as they are.
+    /// Deletes the registration that the token was mailed for. The owner of a mailbox uses it if
+    /// they did not register. Other registrations of the address, and an account with it, are
+    /// unaffected.
     #[oai(
         path = "/registrations/discard",
         method = "post",

@@ -21,26 +21,27 @@ impl Operation for ForgotPassword {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// Whose password was forgotten.
+/// The account whose password was forgotten.
 #[derive(Object)]
 struct ForgotPasswordRequest {
-    /// The account's address.
+    /// The e-mail address of the account.
     #[oai(validator(max_length = 254))]
     email: String,
 }
 
 #[derive(ApiResponse)]
 enum Accepted {
-    /// If an account has the address, a mail is on its way.
+    /// If an account has the address, a mail is sent to it.
     #[oai(status = 202)]
     Accepted,
 }
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl ForgotPassword {
-    /// Ask for another password
+    /// Request a password reset
     ///
-    /// A mail with a link goes to the address if an account has it. The answer is the same whether or not one has.
+    /// Sends a mail with a link to the address if an account has it. The response is the same
+    /// whether or not one has.
     #[oai(
         path = "/password/forgot",
         method = "post",

@@ -9,7 +9,7 @@ use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::Operation;
 
-/// Keepers may hold on to the answer for so long; a new key is published for longer before it signs.
+/// Caches may keep the response for this long. A new key is published for longer before it signs.
 const CACHE_CONTROL: &str = "public, max-age=300";
 
 pub(crate) struct ReadKeySet {
@@ -33,13 +33,13 @@ struct JsonWebKey {
     usage: String,
     /// Always `EdDSA`.
     alg: String,
-    /// What tokens name it by.
+    /// The id of the key, as in the header of a token.
     kid: String,
-    /// The key, in base64url.
+    /// The public key in base64url.
     x: String,
 }
 
-/// The keys that access tokens are checked with.
+/// The keys that verify access tokens.
 #[derive(Object)]
 struct JsonWebKeySet {
     keys: Vec<JsonWebKey>,
@@ -54,10 +54,10 @@ enum KeySet {
 
 #[OpenApi(tag = "Tag::Authentication")]
 impl ReadKeySet {
-    /// Read the keys that check access tokens
+    /// Read the keys that verify access tokens
     ///
-    /// For services that take Plinth's access tokens. A new key is here before it signs, an old one for as long as
-    /// anything that it signed is valid.
+    /// For services that accept access tokens of Plinth. A new key is published before it signs. An
+    /// old key stays published until the tokens that it signed have expired.
     #[oai(
         path = "/.well-known/jwks.json",
         method = "get",

@@ -8,9 +8,9 @@ use plinth_domain::password::Password;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse, end_replaced};
+use super::session_tokens::{LoginResponse, TokenDelivery, end_replaced_session};
 use crate::http::body::Body;
-use crate::http::browser::{Pages, SessionLifetime};
+use crate::http::browser::{CsrfGuard, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
@@ -18,7 +18,7 @@ use crate::http::origin::RequestOrigin;
 
 pub(crate) struct Login {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
     pub(super) lifetime: SessionLifetime,
 }
 
@@ -36,18 +36,18 @@ impl Operation for Login {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// Who logs in.
+/// The credentials of a login.
 #[derive(Object)]
 struct LoginRequest {
-    /// The account's address.
+    /// The e-mail address of the account.
     #[oai(validator(max_length = 254))]
     email: String,
-    /// The account's password.
+    /// The password of the account.
     #[oai(validator(max_length = 1024))]
     password: String,
-    /// Where the tokens are to be kept; `bearer` unless given.
-    keep: Option<Keeping>,
-    /// What an earlier login on this device was given.
+    /// How the tokens are delivered. `bearer` by default.
+    keep: Option<TokenDelivery>,
+    /// The device token of an earlier login on this device.
     #[oai(validator(max_length = 512))]
     device_token: Option<String>,
 }
@@ -56,10 +56,12 @@ struct LoginRequest {
 impl Login {
     /// Log in
     ///
-    /// Opens a session. A wrong password and an unknown address get the same answer. After several failures the next
-    /// attempt has to wait, as long as `Retry-After` says; a device that the account has been used on does not wait
-    /// for what others have done. An account with a second factor gets a challenge, which `/v1/auth/login/mfa`
-    /// completes; one that is deleted gets one, which `/v1/auth/restore` takes.
+    /// Opens a session. A wrong password and an unknown address get the same response. After
+    /// several failures, the next attempt has to wait for the seconds in `Retry-After` (429
+    /// `rate_limited`); a device that sends its device token does not wait because of failures
+    /// elsewhere. If the account has a second factor, the response is a challenge, which
+    /// `/v1/auth/login/mfa` completes. If the account is deleted, the response is a challenge for
+    /// `/v1/auth/restore`.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
@@ -67,10 +69,10 @@ impl Login {
         headers: &HeaderMap,
         body: Body<LoginRequest>,
     ) -> Result<LoginResponse> {
-        let browser = self.pages.browser(headers);
-        let keeping = body.0.keep.unwrap_or_default();
-        if keeping == Keeping::Cookie {
-            browser.require_page_of_ours()?;
+        let browser = self.csrf.browser(headers);
+        let delivery = body.0.keep.unwrap_or_default();
+        if delivery == TokenDelivery::Cookie {
+            browser.require_allowed_origin()?;
         }
         let request = plinth_core::auth::LoginRequest {
             email: Email::parse_known(&body.0.email).ok(),
@@ -78,7 +80,12 @@ impl Login {
             device_token: body.0.device_token.or_else(|| browser.device_token()),
         };
         let answer = self.auth.log_in(&origin.0, request).await?;
-        end_replaced(&self.auth, &origin.0, &browser, keeping, &answer).await?;
-        Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
+        end_replaced_session(&self.auth, &origin.0, &browser, delivery, &answer).await?;
+        Ok(LoginResponse::new(
+            answer,
+            delivery,
+            &browser,
+            self.lifetime,
+        ))
     }
 }

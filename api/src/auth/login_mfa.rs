@@ -9,9 +9,9 @@ use plinth_domain::rejection::Rejection;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse, end_replaced};
+use super::session_tokens::{LoginResponse, TokenDelivery, end_replaced_session};
 use crate::http::body::Body;
-use crate::http::browser::{Pages, SessionLifetime};
+use crate::http::browser::{CsrfGuard, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::json::JsonObject;
@@ -20,7 +20,7 @@ use crate::http::origin::RequestOrigin;
 
 pub(crate) struct LoginMfa {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
     pub(super) lifetime: SessionLifetime,
 }
 
@@ -43,23 +43,23 @@ impl Operation for LoginMfa {
 /// A second factor: exactly one of `code`, `recovery_code` and `credential`.
 #[derive(Object)]
 struct LoginMfaRequest {
-    /// The challenge that the login, or the step-up, gave.
+    /// The challenge of the login or the step-up.
     #[oai(validator(max_length = 256))]
     challenge: String,
-    /// What an authenticator app shows; blanks and dashes do not matter.
+    /// The code of an authenticator app. Spaces and dashes are ignored.
     #[oai(validator(max_length = 16))]
     code: Option<String>,
-    /// One of the recovery codes; it is used up.
+    /// One of the recovery codes. Each works once.
     #[oai(validator(max_length = 64))]
     recovery_code: Option<String>,
-    /// What `navigator.credentials.get` gives for `passkey_options`.
+    /// The result of `navigator.credentials.get` for `passkey_options`.
     credential: Option<JsonObject>,
-    /// Where the tokens are to be kept; `bearer` unless given.
-    keep: Option<Keeping>,
+    /// How the tokens are delivered. `bearer` by default.
+    keep: Option<TokenDelivery>,
 }
 
-/// The one proof that was given.
-pub(super) fn proof_of(
+/// Returns the only proof in the request.
+pub(super) fn parse_proof(
     code: Option<String>,
     recovery_code: Option<String>,
     credential: Option<JsonObject>,
@@ -69,7 +69,7 @@ pub(super) fn proof_of(
         (None, Some(code), None) => Ok(Proof::RecoveryCode(code)),
         (None, None, Some(credential)) => Ok(Proof::Passkey(credential.into_value())),
         _ => {
-            let detail = "Exactly one of code, recovery_code and credential must be given.";
+            let detail = "Expected exactly one of code, recovery_code and credential.";
             Err(Error::invalid("", Rejection::new("one_proof", detail)))
         }
     }
@@ -79,7 +79,8 @@ pub(super) fn proof_of(
 impl LoginMfa {
     /// Complete a login or a step-up with a second factor
     ///
-    /// A challenge is good for a few minutes and a few wrong answers. Each code is taken once.
+    /// A challenge expires after a few minutes, or after a few wrong attempts. Each code works
+    /// once.
     #[oai(path = "/login/mfa", method = "post", operation_id = "loginMfa")]
     async fn login(
         &self,
@@ -88,17 +89,22 @@ impl LoginMfa {
         body: Body<LoginMfaRequest>,
     ) -> Result<LoginResponse> {
         let request = body.0;
-        let browser = self.pages.browser(headers);
-        let keeping = request.keep.unwrap_or_default();
-        if keeping == Keeping::Cookie {
-            browser.require_page_of_ours()?;
+        let browser = self.csrf.browser(headers);
+        let delivery = request.keep.unwrap_or_default();
+        if delivery == TokenDelivery::Cookie {
+            browser.require_allowed_origin()?;
         }
-        let proof = proof_of(request.code, request.recovery_code, request.credential)?;
+        let proof = parse_proof(request.code, request.recovery_code, request.credential)?;
         let answer = self
             .auth
             .prove_second_factor(&origin.0, &request.challenge, proof)
             .await?;
-        end_replaced(&self.auth, &origin.0, &browser, keeping, &answer).await?;
-        Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
+        end_replaced_session(&self.auth, &origin.0, &browser, delivery, &answer).await?;
+        Ok(LoginResponse::new(
+            answer,
+            delivery,
+            &browser,
+            self.lifetime,
+        ))
     }
 }

@@ -9,16 +9,16 @@ use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::body::OptionalBody;
-use crate::http::browser::{self, Pages};
+use crate::http::browser::{self, CsrfGuard};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
-use crate::http::principal::{Asking, Identity, session_required};
+use crate::http::principal::{Identity, OptionalCaller, session_required};
 
 pub(crate) struct Logout {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
 }
 
 impl Operation for Logout {
@@ -31,9 +31,9 @@ impl Operation for Logout {
     const IS_OPEN: bool = true;
 }
 
-/// 204, with what makes a browser forget its session if it has one.
+/// A 204 response that deletes the session cookies of a browser.
 pub(crate) struct LoggedOut {
-    pub(crate) forgets: bool,
+    pub(crate) clears_cookies: bool,
 }
 
 impl IntoResponse for LoggedOut {
@@ -41,8 +41,8 @@ impl IntoResponse for LoggedOut {
         let mut response = Response::builder()
             .status(poem::http::StatusCode::NO_CONTENT)
             .finish();
-        if self.forgets {
-            for cookie in browser::forget() {
+        if self.clears_cookies {
+            for cookie in browser::clear_session_cookies() {
                 response.headers_mut().append(header::SET_COOKIE, cookie);
             }
         }
@@ -67,10 +67,10 @@ impl ApiResponse for LoggedOut {
     fn register(_registry: &mut Registry) {}
 }
 
-/// The session to end, for a program whose access token has expired.
+/// The session to end, for a client whose access token has expired.
 #[derive(Object)]
 struct LogoutRequest {
-    /// The refresh token of the session. A browser has it in its cookie.
+    /// The refresh token of the session. A browser has it in a cookie.
     #[oai(validator(max_length = 256))]
     refresh_token: Option<String>,
 }
@@ -79,47 +79,48 @@ struct LogoutRequest {
 impl Logout {
     /// Log out
     ///
-    /// Ends the session of the access token, and that of the refresh token in the body or in the browser's cookie: the very
-    /// next request with their tokens is refused. The access token may have expired if there is a refresh token. A browser
-    /// is made to forget its session in any case. A session that has ended already is no error.
+    /// Ends the session of the access token, and the session of the refresh token in the body or in
+    /// the cookie. Their tokens are refused from the next request on. The access token may have
+    /// expired if there is a refresh token. The session cookies of a browser are always deleted. A
+    /// session that has already ended is not an error.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn logout(
         &self,
-        asking: Asking,
+        caller: OptionalCaller,
         origin: RequestOrigin,
         headers: &HeaderMap,
         body: OptionalBody<LogoutRequest>,
     ) -> Result<LoggedOut> {
-        let browser = self.pages.browser(headers);
-        // A token in the header needs no proof of the page; a cookie beside it is left alone.
-        let kept = if headers.contains_key(header::AUTHORIZATION) {
+        let browser = self.csrf.browser(headers);
+        // A token in the header needs no CSRF check, and a cookie next to it is left alone.
+        let cookie_token = if headers.contains_key(header::AUTHORIZATION) {
             None
         } else {
             browser.refresh_token(|token| self.auth.session_of_refresh_token(token))?
         };
         let given = body.0.and_then(|body| body.refresh_token);
-        let has_refresh_token = given.is_some() || kept.is_some();
-        match asking.0 {
-            Identity::Known(known) => {
-                let caller = known.caller;
+        let has_refresh_token = given.is_some() || cookie_token.is_some();
+        match caller.0 {
+            Identity::Authenticated(authenticated) => {
+                let caller = authenticated.caller;
                 let login = caller.login().ok_or_else(session_required)?;
                 self.auth.log_out(&origin.0, caller.user.id, login).await?;
             }
-            Identity::Unproven => return Err(browser::foreign_page().into()),
-            // It says which session is to end, but no longer proves it.
-            Identity::Refused {
+            Identity::CsrfFailed => return Err(browser::csrf_failed().into()),
+            // The token names the session to end, but does not prove it any more.
+            Identity::Rejected {
                 code: code @ (ErrorCode::TokenExpired | ErrorCode::InvalidToken),
                 detail,
             } if !has_refresh_token && !browser.has_session() => {
                 return Err(Error::Unauthenticated { code, detail }.into());
             }
-            Identity::Nobody | Identity::Refused { .. } => {}
+            Identity::Anonymous | Identity::Rejected { .. } => {}
         }
-        for token in given.iter().chain(&kept) {
+        for token in given.iter().chain(&cookie_token) {
             self.auth.end_session_of(&origin.0, token).await?;
         }
         Ok(LoggedOut {
-            forgets: browser.has_session(),
+            clears_cookies: browser.has_session(),
         })
     }
 }

@@ -1,21 +1,20 @@
-//! The question for a second factor.
+//! The challenge for a second factor.
 
 use plinth_domain::authentication::Factor;
 use poem_openapi::Object;
 
 use crate::http::json::JsonObject;
 
-/// A second factor is needed.
+/// A challenge for a second factor.
 #[derive(Debug, Object)]
 pub(crate) struct MfaChallenge {
     /// Always true.
     mfa_required: bool,
-    /// Given back with the second factor.
+    /// Send it back together with the second factor.
     challenge: String,
-    /// What would complete it: `code` with what an authenticator app shows (`totp`), `recovery_code` with one of those that
-    /// were given out, or `credential` with what `navigator.credentials.get` gives for `passkey_options` (`passkey`).
+    /// The second factors that complete the challenge.
     methods: Vec<Factor>,
-    /// The options of `navigator.credentials.get`, where a passkey would.
+    /// The options for `navigator.credentials.get`, if a passkey completes the challenge.
     passkey_options: Option<JsonObject>,
     /// Seconds until the challenge expires.
     expires_in: u64,
@@ -27,7 +26,7 @@ impl From<plinth_core::auth::MfaChallenge> for MfaChallenge {
             mfa_required: true,
             challenge: challenge.token,
             methods: challenge.factors,
-            passkey_options: challenge.passkey_request.and_then(JsonObject::of),
+            passkey_options: challenge.passkey_request.and_then(JsonObject::from_value),
             expires_in: challenge.expires_in.as_secs(),
         }
     }

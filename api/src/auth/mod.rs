@@ -1,10 +1,10 @@
-//! Authentication over HTTP: one file an operation.
+//! Authentication over HTTP: one file per operation.
 
 mod confirm_email;
+pub(crate) mod device_token;
 mod discard_registration;
 mod forgot_password;
 mod key_set;
-pub(crate) mod known_device;
 mod login;
 mod login_mfa;
 pub(crate) mod logout;
@@ -35,13 +35,13 @@ operations! {
     confirm_email::ConfirmEmail { auth },
     undo_email::UndoEmail { auth },
     undo_email_mfa::UndoEmailMfa { auth },
-    login::Login { auth, pages, lifetime },
-    login_mfa::LoginMfa { auth, pages, lifetime },
-    step_up::StepUp { auth, pages, lifetime },
+    login::Login { auth, csrf, lifetime },
+    login_mfa::LoginMfa { auth, csrf, lifetime },
+    step_up::StepUp { auth, csrf, lifetime },
     passkey_login_start::StartPasskeyLogin { auth },
-    passkey_login_finish::FinishPasskeyLogin { auth, pages, lifetime },
-    restore::Restore { auth, pages, lifetime },
-    refresh::Refresh { auth, pages, lifetime },
-    logout::Logout { auth, pages },
+    passkey_login_finish::FinishPasskeyLogin { auth, csrf, lifetime },
+    restore::Restore { auth, csrf, lifetime },
+    refresh::Refresh { auth, csrf, lifetime },
+    logout::Logout { auth, csrf },
     key_set::ReadKeySet { auth, clock },
 }

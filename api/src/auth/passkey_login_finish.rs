@@ -6,9 +6,9 @@ use plinth_domain::error_code::ErrorCode;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse, end_replaced};
+use super::session_tokens::{LoginResponse, TokenDelivery, end_replaced_session};
 use crate::http::body::Body;
-use crate::http::browser::{Pages, SessionLifetime};
+use crate::http::browser::{CsrfGuard, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::json::JsonObject;
@@ -17,7 +17,7 @@ use crate::http::origin::RequestOrigin;
 
 pub(crate) struct FinishPasskeyLogin {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
     pub(super) lifetime: SessionLifetime,
 }
 
@@ -35,17 +35,17 @@ impl Operation for FinishPasskeyLogin {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// The proof of a passkey.
+/// The assertion of a passkey.
 #[derive(Object)]
 struct PasskeyLoginRequest {
-    /// The challenge of the ceremony.
+    /// The challenge of the ceremony, from `/v1/auth/passkeys/login/start`.
     #[oai(validator(max_length = 128))]
     challenge: String,
-    /// What the browser made: `credential.toJSON()`.
+    /// The credential of the browser: `credential.toJSON()`.
     credential: JsonObject,
-    /// Where the tokens are to be kept; `bearer` unless given.
-    keep: Option<Keeping>,
-    /// What an earlier login on this device was given.
+    /// How the tokens are delivered. `bearer` by default.
+    keep: Option<TokenDelivery>,
+    /// The device token of an earlier login on this device.
     #[oai(validator(max_length = 512))]
     device_token: Option<String>,
 }
@@ -54,8 +54,8 @@ struct PasskeyLoginRequest {
 impl FinishPasskeyLogin {
     /// Log in with a passkey
     ///
-    /// Opens a session. A passkey verifies its user, so that it counts as two factors. Whatever is wrong with the proof,
-    /// the answer is the same.
+    /// Opens a session. A passkey verifies its user, so that it counts as two factors. Every
+    /// invalid assertion gets the same response.
     #[oai(
         path = "/passkeys/login/finish",
         method = "post",
@@ -67,10 +67,10 @@ impl FinishPasskeyLogin {
         headers: &HeaderMap,
         body: Body<PasskeyLoginRequest>,
     ) -> Result<LoginResponse> {
-        let browser = self.pages.browser(headers);
-        let keeping = body.0.keep.unwrap_or_default();
-        if keeping == Keeping::Cookie {
-            browser.require_page_of_ours()?;
+        let browser = self.csrf.browser(headers);
+        let delivery = body.0.keep.unwrap_or_default();
+        if delivery == TokenDelivery::Cookie {
+            browser.require_allowed_origin()?;
         }
         let request = PasskeyLogin {
             challenge: body.0.challenge,
@@ -78,7 +78,12 @@ impl FinishPasskeyLogin {
             device_token: body.0.device_token.or_else(|| browser.device_token()),
         };
         let answer = self.auth.finish_passkey_login(&origin.0, request).await?;
-        end_replaced(&self.auth, &origin.0, &browser, keeping, &answer).await?;
-        Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
+        end_replaced_session(&self.auth, &origin.0, &browser, delivery, &answer).await?;
+        Ok(LoginResponse::new(
+            answer,
+            delivery,
+            &browser,
+            self.lifetime,
+        ))
     }
 }

@@ -24,9 +24,9 @@ impl Operation for StartPasskeyLogin {
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl StartPasskeyLogin {
-    /// Begin to log in with a passkey
+    /// Start a login with a passkey
     ///
-    /// Gives what the browser is asked (`navigator.credentials.get`); the passkey itself will say whose it is.
+    /// Returns the options for `navigator.credentials.get`. The passkey identifies the account.
     #[oai(
         path = "/passkeys/login/start",
         method = "post",

@@ -8,9 +8,9 @@ use plinth_domain::rejection::Rejection;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, SessionAnswer};
+use super::session_tokens::{SessionResponse, TokenDelivery};
 use crate::http::body::Body;
-use crate::http::browser::{Pages, SessionLifetime};
+use crate::http::browser::{CsrfGuard, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
@@ -18,7 +18,7 @@ use crate::http::origin::RequestOrigin;
 
 pub(crate) struct Refresh {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
     pub(super) lifetime: SessionLifetime,
 }
 
@@ -31,41 +31,51 @@ impl Operation for Refresh {
     const PURPOSE: Purpose = Purpose::Refresh;
 }
 
-/// Which session goes on.
+/// The session to refresh.
 #[derive(Object)]
 struct RefreshRequest {
-    /// The refresh token that was last given out; left out by a page whose browser keeps it in a cookie.
+    /// The latest refresh token. Omit it if the browser has it in a cookie.
     #[oai(validator(max_length = 256))]
     refresh_token: Option<String>,
 }
 
-fn missing() -> Error {
-    let detail = "The refresh token must be given, here or in its cookie.";
+fn missing_refresh_token() -> Error {
+    let detail = "Expected the refresh token, here or in its cookie.";
     Error::invalid("/refresh_token", Rejection::new("missing", detail))
 }
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl Refresh {
-    /// Refresh a session's tokens
+    /// Refresh the tokens of a session
     ///
-    /// The refresh token is used up. If it is presented again within two minutes and its successor was not used, it gives
-    /// the same successor (a lost response, two tabs). Otherwise the session ends, since a second client must hold a copy,
-    /// and the owner is notified by mail.
+    /// A refresh token works once. If it is presented again within two minutes and its successor
+    /// was not used, the response has the same successor (for a lost response or two tabs).
+    /// Otherwise the session ends, because a second client must have a copy, and the user is
+    /// notified by mail.
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(
         &self,
         origin: RequestOrigin,
         headers: &HeaderMap,
         body: Body<RefreshRequest>,
-    ) -> Result<SessionAnswer> {
-        let browser = self.pages.browser(headers);
-        let (token, keeping) = if let Some(token) = body.0.refresh_token {
-            (token, Keeping::Bearer)
+    ) -> Result<SessionResponse> {
+        let browser = self.csrf.browser(headers);
+        let (token, delivery) = if let Some(token) = body.0.refresh_token {
+            (token, TokenDelivery::Bearer)
         } else {
-            let kept = browser.refresh_token(|token| self.auth.session_of_refresh_token(token))?;
-            (kept.ok_or_else(missing)?, Keeping::Cookie)
+            let cookie_token =
+                browser.refresh_token(|token| self.auth.session_of_refresh_token(token))?;
+            (
+                cookie_token.ok_or_else(missing_refresh_token)?,
+                TokenDelivery::Cookie,
+            )
         };
         let tokens = self.auth.refresh(&origin.0, &token).await?;
-        Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))
+        Ok(SessionResponse::new(
+            tokens,
+            delivery,
+            &browser,
+            self.lifetime,
+        ))
     }
 }

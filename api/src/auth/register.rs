@@ -26,16 +26,16 @@ impl Operation for Register {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// What a new account needs.
+/// The data of a new account.
 #[derive(Object)]
 struct RegisterRequest {
-    /// Where the verification mail goes; unique without regard to case.
+    /// The e-mail address, which receives the verification mail. Unique without regard to case.
     #[oai(validator(max_length = 254))]
     email: String,
-    /// 8 to 128 characters of any kind.
+    /// The password: 8 to 128 characters of any kind.
     #[oai(validator(max_length = 1024))]
     password: String,
-    /// How the person wants to be called.
+    /// The name that the user wants to be called by.
     #[oai(validator(max_length = 200))]
     display_name: Option<String>,
 }
@@ -63,16 +63,17 @@ impl RegisterRequest {
     }
 }
 
-/// A registration whose address is not proved yet.
+/// A registration whose address is not verified yet.
 #[derive(Object)]
 struct RegistrationView {
-    /// Names the registration when its mail is asked for again. Present whether or not the address has an account.
+    /// The id of the registration, to request its mail again. Present whether or not the address
+    /// has an account.
     registration_id: Uuid,
 }
 
 #[derive(ApiResponse)]
 enum Accepted {
-    /// The registration was accepted, and a mail goes to the address.
+    /// The registration is accepted, and a mail is sent to the address.
     #[oai(status = 202)]
     Accepted(Json<RegistrationView>),
 }
@@ -81,9 +82,10 @@ enum Accepted {
 impl Register {
     /// Register an account
     ///
-    /// A mail with a link goes to the address. The account is created when the link's token and the password are sent
-    /// to `/v1/auth/verify-email`; until then nothing of the registration counts. Several registrations of one address
-    /// do not affect each other. The answer is the same whether or not the address has an account already.
+    /// Sends a mail with a link to the address. The account is created when the token of the link
+    /// and the password are sent to `/v1/auth/verify-email`. Several registrations of one address
+    /// do not affect each other. The response is the same whether or not the address has an
+    /// account.
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(
         &self,

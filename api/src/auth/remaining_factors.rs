@@ -8,10 +8,11 @@ use time::OffsetDateTime;
 #[derive(Debug, Object)]
 pub(crate) struct RemainingFactor {
     kind: FactorKind,
-    /// Null for recovery codes.
+    /// The name of the factor; null for recovery codes.
     name: Option<String>,
     added_at: OffsetDateTime,
-    /// It was added lately: it proves nothing, and is removed when an older one is proved at the next login.
+    /// Whether the factor is suspended because it was added recently. It is not accepted, and is
+    /// removed when an older factor is used at the next login.
     suspended: bool,
 }
 
@@ -26,15 +27,15 @@ impl From<plinth_core::second_factors::RemainingFactor> for RemainingFactor {
     }
 }
 
-/// An account that was taken back. Its sessions and API keys have ended.
+/// An account that its owner recovered. Its sessions and API keys have ended.
 #[derive(Debug, Object)]
 pub(crate) struct RecoveredAccount {
-    /// The second factors that it still has.
+    /// The second factors that the account still has.
     remaining_factors: Vec<RemainingFactor>,
 }
 
 impl RecoveredAccount {
-    pub(crate) fn with(factors: Vec<plinth_core::second_factors::RemainingFactor>) -> Self {
+    pub(crate) fn new(factors: Vec<plinth_core::second_factors::RemainingFactor>) -> Self {
         Self {
             remaining_factors: factors.into_iter().map(RemainingFactor::from).collect(),
         }

@@ -21,16 +21,16 @@ impl Operation for ResendVerification {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// The registration whose mail is to be sent again.
+/// The registration whose mail is sent again.
 #[derive(Object)]
 struct ResendVerificationRequest {
-    /// The `registration_id` of the answer to the registration.
+    /// The `registration_id` of the response to the registration.
     registration_id: Uuid,
 }
 
 #[derive(ApiResponse)]
 enum Accepted {
-    /// If the registration waits for its proof, a mail is on its way.
+    /// If the registration is pending, a mail is sent.
     #[oai(status = 202)]
     Accepted,
 }
@@ -39,7 +39,8 @@ enum Accepted {
 impl ResendVerification {
     /// Send the verification mail again
     ///
-    /// At most one mail in five minutes. The answer is the same whether or not the registration exists.
+    /// Sends at most one mail in five minutes. The response is the same whether or not the
+    /// registration exists.
     #[oai(
         path = "/verify-email/resend",
         method = "post",

@@ -25,21 +25,22 @@ impl Operation for ResetPassword {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// Another password for whoever got the mail.
+/// The new password, with the proof from the mail.
 #[derive(Object)]
 struct ResetPasswordRequest {
     /// The `token` of the link in the mail.
     #[oai(validator(max_length = 256))]
     token: String,
-    /// 8 to 128 characters of any kind.
+    /// The new password: 8 to 128 characters of any kind.
     #[oai(validator(max_length = 1024))]
     password: String,
 }
 
-/// The password was chosen.
+/// The result of a password reset.
 #[derive(Object)]
 struct PasswordReset {
-    /// Present it with the next login, so that guesses of strangers do not slow it down; earlier ones have ended.
+    /// Send it with the next login from this device, so that failed logins elsewhere do not delay
+    /// it. Earlier device tokens are invalid.
     device_token: String,
     /// The second factors that the account still has.
     remaining_factors: Vec<RemainingFactor>,
@@ -47,13 +48,15 @@ struct PasswordReset {
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl ResetPassword {
-    /// Choose another password
+    /// Reset a password
     ///
-    /// Takes the token that was mailed; it works once, and only while the account has the address that it was mailed to.
-    /// Every session and API key of the account ends. Second factors that were added in the last days are removed, or
-    /// suspended until an older one is proved if there is one. No session is opened: log in with the new password, and
-    /// the second factor if there is one. The password that the account has is refused (`password_unchanged`). 409
-    /// `email_taken` if the account was never verified and another one can take its address back.
+    /// Takes the token that was mailed. The token works once, and only while the account has the
+    /// address that it was mailed to. All sessions and API keys of the account end. Second factors
+    /// that were added in the last days are removed, or suspended if there is an older one, until
+    /// that one is used. The response opens no session: log in with the new password, and with the
+    /// second factor if there is one. 422 `password_unchanged` if the new password is the current
+    /// one. 409 `email_taken` if the account was never verified and another account can take its
+    /// address back.
     #[oai(
         path = "/password/reset",
         method = "post",

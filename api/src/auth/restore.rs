@@ -6,9 +6,9 @@ use plinth_domain::error_code::ErrorCode;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse, end_replaced};
+use super::session_tokens::{LoginResponse, TokenDelivery, end_replaced_session};
 use crate::http::body::Body;
-use crate::http::browser::{Pages, SessionLifetime};
+use crate::http::browser::{CsrfGuard, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
@@ -16,7 +16,7 @@ use crate::http::origin::RequestOrigin;
 
 pub(crate) struct Restore {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
     pub(super) lifetime: SessionLifetime,
 }
 
@@ -33,19 +33,19 @@ impl Operation for Restore {
 /// The confirmation that a deleted account is to be restored.
 #[derive(Object)]
 struct RestoreRequest {
-    /// The challenge that a login to the account gave.
+    /// The challenge of a login to the account.
     #[oai(validator(max_length = 256))]
     challenge: String,
-    /// Where the tokens are to be kept; `bearer` unless given.
-    keep: Option<Keeping>,
+    /// How the tokens are delivered. `bearer` by default.
+    keep: Option<TokenDelivery>,
 }
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl Restore {
-    /// Restore the own account
+    /// Restore your account
     ///
-    /// Takes the deletion of an account back, with the challenge that a login to it gave, and opens a session. API keys and
-    /// share links stay ended.
+    /// Reverts the deletion of an account, with the challenge of a login to it, and opens a
+    /// session. API keys and share links stay revoked.
     #[oai(path = "/restore", method = "post", operation_id = "restoreMe")]
     async fn restore(
         &self,
@@ -53,14 +53,19 @@ impl Restore {
         headers: &HeaderMap,
         body: Body<RestoreRequest>,
     ) -> Result<LoginResponse> {
-        let browser = self.pages.browser(headers);
-        let keeping = body.0.keep.unwrap_or_default();
-        if keeping == Keeping::Cookie {
-            browser.require_page_of_ours()?;
+        let browser = self.csrf.browser(headers);
+        let delivery = body.0.keep.unwrap_or_default();
+        if delivery == TokenDelivery::Cookie {
+            browser.require_allowed_origin()?;
         }
         let tokens = self.auth.restore(&origin.0, &body.0.challenge).await?;
         let answer = LoginAnswer::Tokens(tokens);
-        end_replaced(&self.auth, &origin.0, &browser, keeping, &answer).await?;
-        Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
+        end_replaced_session(&self.auth, &origin.0, &browser, delivery, &answer).await?;
+        Ok(LoginResponse::new(
+            answer,
+            delivery,
+            &browser,
+            self.lifetime,
+        ))
     }
 }

@@ -1,4 +1,4 @@
-//! What a client gets of a session: tokens in the body, or in a browser's cookies.
+//! The tokens of a session in a response: in the body, or in cookies.
 
 use plinth_core::Error;
 use plinth_core::auth::{Auth, DEVICE_LIFETIME, LoginAnswer};
@@ -13,49 +13,50 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::mfa_challenge::MfaChallenge;
-use crate::http::browser::{Browser, Kept, SessionLifetime};
+use crate::http::browser::{Browser, SessionCookies, SessionLifetime};
 
-/// Where a client keeps the tokens of a session.
+/// How the tokens of a session are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
 #[oai(rename_all = "lowercase")]
-pub(crate) enum Keeping {
-    /// The body has them and each request carries the access token: programs, apps.
+pub(crate) enum TokenDelivery {
+    /// In the body. Each request carries the access token. For programs and apps.
     #[default]
     Bearer,
-    /// Cookies that no script can read: pages. Unsafe requests then need the header `X-CSRF-Token`.
+    /// In cookies that scripts cannot read. Unsafe requests need the header `X-CSRF-Token`. For
+    /// pages.
     Cookie,
 }
 
 /// The tokens of a session.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct SessionTokens {
-    /// Sent with every request as `Authorization: Bearer ...`; null where a cookie has it.
+    /// Send it with every request as `Authorization: Bearer ...`. Null if a cookie carries it.
     access_token: Option<String>,
     /// `Bearer` or `Cookie`.
     token_type: String,
     /// Seconds until the access token expires.
     expires_in: u64,
-    /// Gives the next tokens, once; keep it secret. Null where a cookie has it, and where the one that the client has
-    /// stays in force.
+    /// Returns the next tokens, once. Keep it secret. Null if a cookie carries it, and if the
+    /// client's current one stays valid.
     refresh_token: Option<String>,
     session_id: Uuid,
-    /// After a login: present it with the next one, so that guesses of strangers do not slow it down. Null where a
-    /// cookie has it.
+    /// After a login: send it with the next login from this device, so that failed logins elsewhere
+    /// do not delay it. Null if a cookie carries it.
     device_token: Option<String>,
-    /// What a page sends as `X-CSRF-Token` with every unsafe request; null without cookies.
+    /// Send it as `X-CSRF-Token` with every unsafe request. Null without cookies.
     csrf_token: Option<String>,
 }
 
-/// The answer that opens or renews a session.
-pub(crate) struct SessionAnswer {
+/// The response that opens or renews a session.
+pub(crate) struct SessionResponse {
     body: SessionTokens,
     cookies: Vec<header::HeaderValue>,
 }
 
-impl SessionAnswer {
+impl SessionResponse {
     pub(crate) fn new(
         tokens: plinth_core::auth::SessionTokens,
-        keeping: Keeping,
+        delivery: TokenDelivery,
         browser: &Browser<'_>,
         lifetime: SessionLifetime,
     ) -> Self {
@@ -69,8 +70,8 @@ impl SessionAnswer {
             device_token: None,
             csrf_token: None,
         };
-        match keeping {
-            Keeping::Bearer => Self {
+        match delivery {
+            TokenDelivery::Bearer => Self {
                 body: SessionTokens {
                     access_token: Some(tokens.access_token),
                     refresh_token: tokens.refresh_token,
@@ -79,8 +80,8 @@ impl SessionAnswer {
                 },
                 cookies: Vec::new(),
             },
-            Keeping::Cookie => {
-                let kept = Kept {
+            TokenDelivery::Cookie => {
+                let cookies = SessionCookies {
                     access_token: Some((&tokens.access_token, expires_in)),
                     refresh_token: tokens
                         .refresh_token
@@ -99,38 +100,38 @@ impl SessionAnswer {
                 };
                 Self {
                     body,
-                    cookies: kept.cookies().collect(),
+                    cookies: cookies.cookies().collect(),
                 }
             }
         }
     }
 }
 
-/// Ends the session that a browser had before this one.
-pub(crate) async fn end_replaced(
+/// Ends the session that the browser had before this one.
+pub(crate) async fn end_replaced_session(
     auth: &Auth,
     origin: &Origin,
     browser: &Browser<'_>,
-    keeping: Keeping,
+    delivery: TokenDelivery,
     answer: &LoginAnswer,
 ) -> Result<(), Error> {
     match (answer, browser.replaced_refresh_token()) {
-        (LoginAnswer::Tokens(next), Some(replaced)) if keeping == Keeping::Cookie => {
+        (LoginAnswer::Tokens(next), Some(replaced)) if delivery == TokenDelivery::Cookie => {
             auth.end_replaced(origin, replaced, next.session).await
         }
         _ => Ok(()),
     }
 }
 
-/// What comes of a proof: the session, the question for a second factor, or the question whether a deleted account is to be
-/// restored.
+/// The response to a login step: a session, a challenge for a second factor, or a challenge to
+/// restore a deleted account.
 pub(crate) enum LoginResponse {
-    Session(SessionAnswer),
+    Session(SessionResponse),
     Challenge(MfaChallenge),
     PendingDeletion(PendingDeletion),
 }
 
-/// The tokens, the challenge for a second factor, or the state of an account that is deleted.
+/// The tokens of a session, a challenge for a second factor, or the state of a deleted account.
 #[derive(Union)]
 enum LoginBody {
     Tokens(SessionTokens),
@@ -138,14 +139,14 @@ enum LoginBody {
     PendingDeletion(PendingDeletion),
 }
 
-/// The account is deleted and can be restored: give the challenge to `/v1/auth/restore`.
+/// A deleted account that can be restored: send the challenge to `/v1/auth/restore`.
 #[derive(Object)]
 pub(crate) struct PendingDeletion {
     /// Always true.
     deletion_pending: bool,
     /// Restores the account and opens a session, once.
     challenge: String,
-    /// When the account is deleted for good.
+    /// When the account is permanently deleted.
     deletion_due_at: OffsetDateTime,
     /// Seconds until the challenge expires.
     expires_in: u64,
@@ -165,13 +166,13 @@ impl From<plinth_core::auth::PendingDeletion> for PendingDeletion {
 impl LoginResponse {
     pub(crate) fn new(
         answer: LoginAnswer,
-        keeping: Keeping,
+        delivery: TokenDelivery,
         browser: &Browser<'_>,
         lifetime: SessionLifetime,
     ) -> Self {
         match answer {
             LoginAnswer::Tokens(tokens) => {
-                Self::Session(SessionAnswer::new(tokens, keeping, browser, lifetime))
+                Self::Session(SessionResponse::new(tokens, delivery, browser, lifetime))
             }
             LoginAnswer::Challenge(challenge) => Self::Challenge(challenge.into()),
             LoginAnswer::PendingDeletion(pending) => Self::PendingDeletion(pending.into()),
@@ -211,7 +212,7 @@ impl ApiResponse for LoginResponse {
     }
 }
 
-impl Payload for SessionAnswer {
+impl Payload for SessionResponse {
     const CONTENT_TYPE: &'static str = Json::<SessionTokens>::CONTENT_TYPE;
 
     fn schema_ref() -> MetaSchemaRef {
@@ -219,7 +220,7 @@ impl Payload for SessionAnswer {
     }
 }
 
-impl IntoResponse for SessionAnswer {
+impl IntoResponse for SessionResponse {
     fn into_response(self) -> Response {
         let mut response = Response::builder()
             .content_type("application/json; charset=utf-8")
@@ -232,7 +233,7 @@ impl IntoResponse for SessionAnswer {
     }
 }
 
-impl ApiResponse for SessionAnswer {
+impl ApiResponse for SessionResponse {
     fn meta() -> MetaResponses {
         Json::<SessionTokens>::meta()
     }

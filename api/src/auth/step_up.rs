@@ -8,9 +8,9 @@ use plinth_domain::password::Password;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse};
+use super::session_tokens::{LoginResponse, TokenDelivery};
 use crate::http::body::Body;
-use crate::http::browser::{Pages, SessionLifetime};
+use crate::http::browser::{CsrfGuard, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
@@ -19,7 +19,7 @@ use crate::http::principal::{InSession, LoggedIn};
 
 pub(crate) struct StepUp {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
     pub(super) lifetime: SessionLifetime,
 }
 
@@ -33,22 +33,23 @@ impl Operation for StepUp {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// Who it is, once more.
+/// The proof of a step-up.
 #[derive(Object)]
 struct StepUpRequest {
-    /// The account's password; without it a passkey is asked for.
+    /// The password of the account. Without it, the challenge is for a passkey.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
-    /// Where the tokens are to be kept; `bearer` unless given.
-    keep: Option<Keeping>,
+    /// How the tokens are delivered. `bearer` by default.
+    keep: Option<TokenDelivery>,
 }
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl StepUp {
-    /// Prove again who one is
+    /// Confirm your identity again
     ///
-    /// Gives new tokens of the same session, with which sensitive operations are open for a few minutes; the old ones
-    /// end. An account with a second factor gets a challenge, which `/v1/auth/login/mfa` completes.
+    /// Returns new tokens of the same session, which allow sensitive operations for a few minutes.
+    /// The previous tokens become invalid. If the account has a second factor, the response is a
+    /// challenge, which `/v1/auth/login/mfa` completes.
     #[oai(path = "/step-up", method = "post", operation_id = "stepUp")]
     async fn step_up(
         &self,
@@ -58,7 +59,7 @@ impl StepUp {
         body: Body<StepUpRequest>,
     ) -> Result<LoginResponse> {
         if caller.login().impersonator.is_some() {
-            let detail = "Whoever acts in somebody's name cannot do this.".to_owned();
+            let detail = "This operation is not allowed during an impersonation.".to_owned();
             return Err(Error::Forbidden {
                 code: ErrorCode::ImpersonationForbidden,
                 detail,
@@ -70,7 +71,7 @@ impl StepUp {
             .auth
             .step_up(&origin.0, caller.user.id, caller.login(), password)
             .await?;
-        let browser = self.pages.browser(headers);
+        let browser = self.csrf.browser(headers);
         Ok(LoginResponse::new(
             answer,
             body.0.keep.unwrap_or_default(),

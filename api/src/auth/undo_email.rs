@@ -27,7 +27,7 @@ impl Operation for UndoEmail {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// The proof that whoever asks reads the mail of the address.
+/// The proof that the caller reads the mail of the old address.
 #[derive(Object)]
 struct UndoEmailRequest {
     /// The `token` of the link in the mail.
@@ -35,7 +35,7 @@ struct UndoEmailRequest {
     token: String,
 }
 
-/// The account as it is now, or the challenge for a second factor.
+/// The recovered account, or the challenge for a second factor.
 #[derive(Union)]
 enum UndoEmailAnswer {
     Undone(RecoveredAccount),
@@ -44,12 +44,13 @@ enum UndoEmailAnswer {
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl UndoEmail {
-    /// Undo a change of address
+    /// Undo a change of e-mail address
     ///
-    /// Takes the token that was mailed to the old address; it works once. Every session and API key of the account ends, so
-    /// do second factors that were added since the change, and the password no longer works: a mail to choose another one is
-    /// on its way to the old address. If the account has a second factor that is older than the change by some days, the
-    /// answer is a challenge for it, which `/v1/auth/email/undo/mfa` completes.
+    /// Takes the token that was mailed to the old address; the token works once. All sessions and
+    /// API keys of the account end, second factors that were added since the change are removed,
+    /// and the password no longer works: the old address receives a mail to choose a new one. If
+    /// the account has a second factor that is some days older than the change, the response is a
+    /// challenge for it, which `/v1/auth/email/undo/mfa` completes.
     #[oai(path = "/email/undo", method = "post", operation_id = "undoEmail")]
     async fn undo(
         &self,
@@ -63,7 +64,7 @@ impl UndoEmail {
                 .await?
             {
                 UndoAnswer::Undone(remaining) => {
-                    UndoEmailAnswer::Undone(RecoveredAccount::with(remaining))
+                    UndoEmailAnswer::Undone(RecoveredAccount::new(remaining))
                 }
                 UndoAnswer::Challenge(challenge) => UndoEmailAnswer::Challenge(challenge.into()),
             },

@@ -6,7 +6,7 @@ use plinth_domain::error_code::ErrorCode;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
-use super::login_mfa::proof_of;
+use super::login_mfa::parse_proof;
 use super::remaining_factors::RecoveredAccount;
 use crate::http::body::Body;
 use crate::http::document::Tag;
@@ -33,25 +33,26 @@ impl Operation for UndoEmailMfa {
 /// A second factor: exactly one of `code`, `recovery_code` and `credential`.
 #[derive(Object)]
 struct UndoEmailMfaRequest {
-    /// The challenge that the undo gave.
+    /// The challenge of the undo.
     #[oai(validator(max_length = 256))]
     challenge: String,
-    /// What an authenticator app shows.
+    /// The code of an authenticator app.
     #[oai(validator(max_length = 16))]
     code: Option<String>,
-    /// One of the recovery codes; it is used up.
+    /// One of the recovery codes. Each works once.
     #[oai(validator(max_length = 64))]
     recovery_code: Option<String>,
-    /// What `navigator.credentials.get` gives for `passkey_options`.
+    /// The result of `navigator.credentials.get` for `passkey_options`.
     credential: Option<JsonObject>,
 }
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl UndoEmailMfa {
-    /// Complete the undo of a change of address with a second factor
+    /// Complete the undo of a change of e-mail address with a second factor
     ///
-    /// Takes a factor that the account had before the change. A challenge is good for a few minutes and a few wrong answers;
-    /// the mailed token works until one is completed.
+    /// Takes a factor that the account had before the change. A challenge expires after a few
+    /// minutes, or after a few wrong attempts. The mailed token works until a challenge is
+    /// completed.
     #[oai(
         path = "/email/undo/mfa",
         method = "post",
@@ -63,11 +64,11 @@ impl UndoEmailMfa {
         body: Body<UndoEmailMfaRequest>,
     ) -> Result<Json<RecoveredAccount>> {
         let request = body.0;
-        let proof = proof_of(request.code, request.recovery_code, request.credential)?;
+        let proof = parse_proof(request.code, request.recovery_code, request.credential)?;
         let remaining = self
             .auth
             .prove_email_undo(&origin.0, &request.challenge, proof)
             .await?;
-        Ok(Json(RecoveredAccount::with(remaining)))
+        Ok(Json(RecoveredAccount::new(remaining)))
     }
 }

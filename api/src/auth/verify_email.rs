@@ -22,13 +22,13 @@ impl Operation for VerifyEmail {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// The proof of an address.
+/// The proof of an e-mail address.
 #[derive(Object)]
 struct VerifyEmailRequest {
     /// The `token` of the link in the mail.
     #[oai(validator(max_length = 256))]
     token: String,
-    /// The password that the registration was made with.
+    /// The password of the registration.
     #[oai(validator(max_length = 1024))]
     password: String,
 }
@@ -44,9 +44,10 @@ enum Verified {
 impl VerifyEmail {
     /// Verify an e-mail address
     ///
-    /// Creates the account of the registration that the token was mailed for; the token works once. The password must be
-    /// the one of that registration (422 `wrong_password` otherwise, which leaves the token valid): the link of a
-    /// registration that another person made proves nothing. 409 `email_taken` if the address has got an account since.
+    /// Creates the account of the registration that the token was mailed for; the token works once.
+    /// The password must be that of the registration, because another person may have registered
+    /// the address (422 `wrong_password` if it is wrong; the token stays valid). 409 `email_taken`
+    /// if the address belongs to an account by now.
     #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
     async fn verify_email(
         &self,

@@ -1,4 +1,4 @@
-//! `plinth-api admin import`: accounts of another system, with the hashes of their passwords.
+//! `plinth-api admin import`: creates accounts of another system with their password hashes.
 
 use std::io::{BufRead, Write as _};
 use std::path::Path;
@@ -19,10 +19,10 @@ use time::OffsetDateTime;
 
 use super::APPLICATION;
 
-/// One line.
+/// One line of the input: an account.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct ImportLine {
     email: String,
     password_hash: Option<String>,
     keycloak_credential: Option<KeycloakCredential>,
@@ -37,7 +37,7 @@ struct Line {
     totp_secret: Option<String>,
 }
 
-/// What Firebase's export has of a password: `passwordHash` and `salt`.
+/// The `passwordHash` and `salt` of a Firebase export.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FirebaseHash {
@@ -54,7 +54,7 @@ struct FirebaseFile {
     mem_cost: u32,
 }
 
-impl Line {
+impl ImportLine {
     fn parse(
         text: &[u8],
         firebase: Option<&FirebaseParameters>,
@@ -98,27 +98,33 @@ impl Line {
                 StoredHash::import_firebase(parameters, salt, hash)
             }
             _ => {
-                bail!("an account has one of password_hash, keycloak_credential and firebase_hash")
+                bail!(
+                    "expected at most one of password_hash, keycloak_credential and firebase_hash"
+                )
             }
         };
         let unreadable = |_: HashFailure| {
-            anyhow!("the password hash is of no known form, or costs too much to check")
+            anyhow!("the password hash has an unknown format, or is too expensive to verify")
         };
         stored.map(Some).map_err(unreadable)
     }
 }
 
-/// What became of the lines.
+/// The number of lines by result.
 #[derive(Default)]
 struct Summary {
     created: u64,
-    known: u64,
+    existing: u64,
     refused: u64,
 }
 
-/// Creates an account for each line. A line that is refused is reported with its number on standard error, and the others
-/// are imported all the same; the command then fails at its end. Accounts that exist are passed over, so that the same
-/// file can be imported again.
+/// Creates an account for each line.
+///
+/// Existing accounts are skipped, so that a file can be imported again. An invalid line is reported
+/// with its number on standard error, and the import continues.
+///
+/// # Errors
+/// A line was invalid, or a store failed.
 pub async fn accounts(
     settings: Settings,
     firebase: Option<&Path>,
@@ -137,7 +143,7 @@ pub async fn accounts(
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let imported = match Line::parse(&line, firebase.as_ref()) {
+        let imported = match ImportLine::parse(&line, firebase.as_ref()) {
             Ok(account) => match users.import(&factors, account).await {
                 Err(Error::Invalid(faults)) => {
                     let details = faults
@@ -147,33 +153,33 @@ pub async fn accounts(
                 }
                 other => Ok(other.with_context(|| format!("line {}", number + 1))?),
             },
-            Err(refusal) => Err(refusal),
+            Err(error) => Err(error),
         };
         match imported {
             Ok(true) => summary.created += 1,
-            Ok(false) => summary.known += 1,
-            Err(refusal) => {
+            Ok(false) => summary.existing += 1,
+            Err(error) => {
                 summary.refused += 1;
-                writeln!(std::io::stderr(), "line {}: {refusal:#}", number + 1)?;
+                writeln!(std::io::stderr(), "line {}: {error:#}", number + 1)?;
             }
         }
     }
     let Summary {
         created,
-        known,
+        existing,
         refused,
     } = summary;
-    let told = format!("{created} accounts were created, {known} were there already");
+    let summary_line = format!("created {created} accounts, skipped {existing} existing");
     if refused > 0 {
-        bail!("{told}, {refused} lines were refused");
+        bail!("{summary_line}, refused {refused} lines");
     }
-    Ok(told + "\n")
+    Ok(summary_line + "\n")
 }
 
 fn firebase_parameters(path: &Path) -> anyhow::Result<FirebaseParameters> {
-    let place = || format!("reading {}", path.display());
-    let file: FirebaseFile =
-        serde_json::from_slice(&std::fs::read(path).with_context(place)?).with_context(place)?;
+    let context = || format!("cannot read {}", path.display());
+    let file: FirebaseFile = serde_json::from_slice(&std::fs::read(path).with_context(context)?)
+        .with_context(context)?;
     FirebaseParameters::parse(
         &file.base64_signer_key,
         &file.base64_salt_separator,

@@ -1,4 +1,4 @@
-//! `plinth-api keys`: the signing keys in the database, and what is sealed under the root key.
+//! `plinth-api keys`: the signing keys in the database, and the data encrypted under the root key.
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ use time::format_description::well_known::Rfc3339;
 
 use super::APPLICATION;
 
-/// The keys that have not retired, a line each or as a JSON list.
+/// Returns the keys that have not retired, one per line or as a JSON array.
 pub async fn list(settings: Settings, json: bool) -> anyhow::Result<String> {
     let keys = signing_keys(&settings)?.list().await?;
     if json {
-        let keys: Vec<_> = keys.iter().map(object).collect::<Result<_, _>>()?;
+        let keys: Vec<_> = keys.iter().map(to_json).collect::<Result<_, _>>()?;
         return Ok(serde_json::to_string_pretty(&keys)? + "\n");
     }
-    let lines: Vec<_> = keys.iter().map(line).collect::<Result<_, _>>()?;
+    let lines: Vec<_> = keys.iter().map(to_line).collect::<Result<_, _>>()?;
     Ok(lines.concat())
 }
 
-/// Makes a key that signs after `activate_in`.
+/// Creates a key that signs after `activate_in`.
 pub async fn rotate(
     settings: Settings,
     activate_in: Duration,
@@ -34,29 +34,30 @@ pub async fn rotate(
 ) -> anyhow::Result<String> {
     let key = signing_keys(&settings)?.rotate(activate_in).await?;
     if json {
-        Ok(object(&key)?.to_string() + "\n")
+        Ok(to_json(&key)?.to_string() + "\n")
     } else {
-        Ok(line(&key)?)
+        Ok(to_line(&key)?)
     }
 }
 
-/// Ends a key at once; what takes its place.
+/// Retires a key at once. Returns the key that replaces it.
 pub async fn retire(settings: Settings, kid: &str, json: bool) -> anyhow::Result<String> {
     let key = signing_keys(&settings)?.retire(kid).await?;
     if json {
-        Ok(object(&key)?.to_string() + "\n")
+        Ok(to_json(&key)?.to_string() + "\n")
     } else {
-        Ok(line(&key)?)
+        Ok(to_line(&key)?)
     }
 }
 
-/// Seals under the root key of the settings what was sealed under `before`.
+/// Encrypts under the root key of the settings what is encrypted under `before`.
 ///
 /// # Errors
-/// If something could not be sealed anew: `before` is still needed. The rest was.
+/// Something could not be decrypted: `before` is still needed for it.
 pub async fn reseal(settings: Settings, before: &str) -> anyhow::Result<String> {
     let _telemetry = telemetry::init(APPLICATION, &settings)?;
-    let before = RootKey::parse(&Secret::new(before.trim())).context("the root key that was")?;
+    let before = RootKey::parse(&Secret::new(before.trim()))
+        .context("the previous root key is malformed")?;
     let root = RootKey::parse(&settings.general.secret_key)?;
     let stores = Stores::new(&settings, APPLICATION)?;
     let signing_keys = SigningKeys::new(&stores, &root, longest_lifetime(&settings))
@@ -65,25 +66,25 @@ pub async fn reseal(settings: Settings, before: &str) -> anyhow::Result<String> 
     let totp_secrets = SecondFactors::new(&stores, &settings, &root)
         .reseal(&before)
         .await?;
-    let told = json!({ "signing_keys": signing_keys, "totp_secrets": totp_secrets });
+    let report = json!({ "signing_keys": signing_keys, "totp_secrets": totp_secrets });
     ensure!(
         signing_keys.failed + totp_secrets.failed == 0,
-        "keep the old root key, not everything is sealed anew: {told}"
+        "keep the previous root key: some data is still encrypted under it: {report}"
     );
-    Ok(told.to_string() + "\n")
+    Ok(report.to_string() + "\n")
 }
 
 fn signing_keys(settings: &Settings) -> anyhow::Result<SigningKeys> {
     ensure!(
         settings.auth.signing_keys.is_none(),
-        "the signing keys are given in PLINTH_AUTH_SIGNING_KEYS: add a second one there, then let it come first"
+        "the signing keys come from PLINTH_AUTH_SIGNING_KEYS: add a second key there, then move it to the front"
     );
     let root = RootKey::parse(&settings.general.secret_key)?;
     let stores = Stores::new(settings, APPLICATION)?;
     Ok(SigningKeys::new(&stores, &root, longest_lifetime(settings)))
 }
 
-fn line(key: &KeyStatus) -> Result<String, time::error::Format> {
+fn to_line(key: &KeyStatus) -> Result<String, time::error::Format> {
     let retires = match key.retires_at {
         Some(at) => format!(", ends {}", at.format(&Rfc3339)?),
         None => String::new(),
@@ -95,7 +96,7 @@ fn line(key: &KeyStatus) -> Result<String, time::error::Format> {
     ))
 }
 
-fn object(key: &KeyStatus) -> Result<serde_json::Value, time::error::Format> {
+fn to_json(key: &KeyStatus) -> Result<serde_json::Value, time::error::Format> {
     let text = |at: OffsetDateTime| at.format(&Rfc3339);
     let retires_at = key.retires_at.map(text).transpose()?;
     Ok(json!({ "kid": key.kid, "activates_at": text(key.activates_at)?, "retires_at": retires_at }))

@@ -1,4 +1,4 @@
-//! The one-shot commands: each does its work and says what it did.
+//! Commands that run once and exit. Each returns its output.
 
 pub mod audit_reference;
 pub mod error_reference;
@@ -18,12 +18,12 @@ use plinth_platform::settings::Settings;
 
 const APPLICATION: &str = "plinth-api";
 
-/// The settings of this process.
+/// Returns the settings of this process.
 pub fn settings() -> anyhow::Result<Settings> {
     Ok(Settings::load()?)
 }
 
-/// Every setting in force, a line each or as one JSON object.
+/// Returns the effective settings, one per line or as a JSON object.
 pub fn effective_settings(json: bool) -> anyhow::Result<String> {
     let effective = settings()?.effective();
     if json {
@@ -40,17 +40,17 @@ pub fn effective_settings(json: bool) -> anyhow::Result<String> {
     Ok(lines.join("\n") + "\n")
 }
 
-/// Brings the schema up to date; says on standard error how far it is.
+/// Brings the database schema up to date, and reports the progress on standard error.
 pub async fn migrate(settings: Settings) -> anyhow::Result<String> {
     let report = |line: &str| {
-        // Progress that cannot be shown is no reason to stop.
+        // Failing to report progress must not stop the migration.
         let _ = writeln!(std::io::stderr(), "{line}");
     };
     let version = database::migrate(&settings.database, APPLICATION, &report).await?;
     Ok(format!("the schema is at version {version}\n"))
 }
 
-/// Makes sure that the administrator exists; the password comes from standard input.
+/// Creates the administrator unless one exists. Reads the password from standard input.
 pub async fn create_administrator(settings: Settings, email: &str) -> anyhow::Result<String> {
     let mut password = String::new();
     std::io::stdin().read_to_string(&mut password)?;

@@ -23,16 +23,16 @@ impl Operation for AbandonDirectUpload {
 
 #[derive(ApiResponse)]
 enum Abandoned {
-    /// Nothing of it stays, and what was set aside for it is free.
+    /// The upload is deleted, and its reserved bytes are free.
     #[oai(status = 204)]
     Abandoned,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl AbandonDirectUpload {
-    /// Give a direct upload up
+    /// Abandon a direct upload
     ///
-    /// A file that it has become is not touched; one that is over is not found.
+    /// A file that the upload has become is not affected. 404 if the upload has already ended.
     #[oai(
         path = "/direct-uploads/:id",
         method = "delete",

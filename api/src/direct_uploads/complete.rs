@@ -28,18 +28,20 @@ impl Operation for CompleteDirectUpload {
 
 #[derive(ApiResponse)]
 enum Accepted {
-    /// The bytes are read back, or were; `state` says how that ends.
+    /// The bytes are being verified, or were verified; `state` has the result.
     #[oai(status = 202)]
     Accepted(Json<DirectUpload>),
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl CompleteDirectUpload {
-    /// Say that all bytes of a direct upload are sent
+    /// Complete a direct upload
     ///
-    /// They are read back in the background, by the job `job_id`. Where size and SHA-256 are what was announced the file is
-    /// there, and only then; otherwise the upload is `refused` and nothing of it stays. 409 `not_uploaded` where the object
-    /// store has not got all of it: then the rest can be sent. Said again it changes nothing.
+    /// Call it after all bytes were sent to the object store. The job `job_id` reads the bytes back
+    /// in the background. If their size and SHA-256 match the declared ones, the file is created;
+    /// otherwise the upload is `refused` and its bytes are deleted. 409 `not_uploaded` if bytes are
+    /// missing in the object store; the missing parts can still be sent. Repeating the call has no
+    /// effect.
     #[oai(
         path = "/direct-uploads/:id/complete",
         method = "post",

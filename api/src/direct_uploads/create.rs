@@ -36,41 +36,42 @@ impl Operation for CreateDirectUpload {
     ]];
 }
 
-/// What is going to be sent.
+/// The declaration of a direct upload.
 #[derive(Object)]
 struct CreateDirectUploadRequest {
-    /// Up to 255 bytes, and no path.
+    /// The file name: up to 255 bytes, without a path.
     filename: String,
-    /// Bytes.
+    /// The size in bytes.
     size: i64,
-    /// SHA-256 of all bytes, in hexadecimal.
+    /// The SHA-256 of all bytes, in hexadecimal.
     sha256: String,
-    /// The file that it becomes another version of; a new file unless given.
+    /// The file that gets a new version. A new file by default.
     file_id: Option<Uuid>,
 }
 
-/// An upload that has begun.
+/// A direct upload that was started.
 #[derive(Object)]
 struct BegunDirectUpload {
     upload: DirectUpload,
-    /// How the whole is sent, where that is one request; otherwise its parts are to be signed.
+    /// The request that sends all bytes, if there is only one part. Otherwise sign the parts.
     put: Option<PartRequest>,
 }
 
 #[derive(ApiResponse)]
 enum Begun {
-    /// The upload has begun; its bytes are set aside.
+    /// The upload was started, and its bytes are reserved.
     #[oai(status = 201)]
     Begun(Json<BegunDirectUpload>, #[oai(header = "Location")] String),
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl CreateDirectUpload {
-    /// Begin an upload directly to the object store
+    /// Start an upload directly to the object store
     ///
-    /// Up to 16 MiB are sent in one request, `put`; more in parts, each by a request that is to be signed. When all are sent
-    /// the upload is to be completed. 403 `direct_uploads_off` where the deployment takes none. What is sent so is not
-    /// sealed by a key of its own: it lies in the bucket as that encrypts it.
+    /// Up to 16 MiB are sent in one request, `put`. More bytes are sent in parts, each by a request
+    /// that has to be signed. Complete the upload after all bytes were sent. 403
+    /// `direct_uploads_off` if the deployment does not allow direct uploads. The bytes are not
+    /// encrypted with a key of their own: only the encryption of the bucket applies.
     #[oai(
         path = "/direct-uploads",
         method = "post",
@@ -83,7 +84,7 @@ impl CreateDirectUpload {
         body: Body<CreateDirectUploadRequest>,
     ) -> Result<Begun> {
         let owner = caller.user.id;
-        let Announced {
+        let UploadParameters {
             name,
             file,
             size,
@@ -111,25 +112,25 @@ impl CreateDirectUpload {
     }
 }
 
-struct Announced {
+struct UploadParameters {
     name: FileName,
     file: Option<FileId>,
     size: u64,
     sha256: [u8; 32],
 }
 
-fn parse(asked: &CreateDirectUploadRequest) -> plinth_core::Result<Announced> {
+fn parse(request: &CreateDirectUploadRequest) -> plinth_core::Result<UploadParameters> {
     let mut faults = Faults::default();
-    let name = faults.keep("/filename", FileName::clean(&asked.filename));
-    let size = u64::try_from(asked.size);
+    let name = faults.keep("/filename", FileName::clean(&request.filename));
+    let size = u64::try_from(request.size);
     let size = faults.keep(
         "/size",
-        size.map_err(|_| Rejection::new("out_of_range", "A size is not below nothing.")),
+        size.map_err(|_| Rejection::new("out_of_range", "Size must not be negative.")),
     );
-    let sha256 = faults.keep("/sha256", digest(&asked.sha256));
-    let file = asked.file_id.map(FileId);
+    let sha256 = faults.keep("/sha256", parse_digest(&request.sha256));
+    let file = request.file_id.map(FileId);
     let whole = match (name, size, sha256) {
-        (Some(name), Some(size), Some(sha256)) => Some(Announced {
+        (Some(name), Some(size), Some(sha256)) => Some(UploadParameters {
             name,
             file,
             size,
@@ -140,16 +141,16 @@ fn parse(asked: &CreateDirectUploadRequest) -> plinth_core::Result<Announced> {
     faults.into_result(whole)
 }
 
-fn digest(text: &str) -> std::result::Result<[u8; 32], Rejection> {
-    let malformed = || Rejection::new("invalid_digest", "A SHA-256 is 64 hexadecimal digits.");
+fn parse_digest(text: &str) -> std::result::Result<[u8; 32], Rejection> {
+    let malformed = || Rejection::new("invalid_digest", "Expected 64 hexadecimal digits.");
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(malformed());
     }
-    let mut digest = [0; 32];
-    for (index, byte) in digest.iter_mut().enumerate() {
+    let mut parse_digest = [0; 32];
+    for (index, byte) in parse_digest.iter_mut().enumerate() {
         *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| malformed())?;
     }
-    Ok(digest)
+    Ok(parse_digest)
 }
 
 #[cfg(test)]
@@ -157,9 +158,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_is_sixty_four_hexadecimal_digits() {
+    fn a_digest_has_sixty_four_hexadecimal_digits() {
         let text = format!("{}fF", "00".repeat(31));
-        assert_eq!(digest(&text).expect("is read")[31], 255);
+        assert_eq!(parse_digest(&text).expect("is read")[31], 255);
         for wrong in [
             String::new(),
             "0".repeat(63),
@@ -167,7 +168,7 @@ mod tests {
             "+1".repeat(32),
             "ü".repeat(32),
         ] {
-            assert!(digest(&wrong).is_err(), "{wrong}");
+            assert!(parse_digest(&wrong).is_err(), "{wrong}");
         }
     }
 }

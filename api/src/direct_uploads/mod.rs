@@ -1,4 +1,5 @@
-//! Direct uploads over HTTP: one file an operation. The bytes go to the object store and never come by here.
+//! Direct uploads over HTTP: one file per operation. The client sends the bytes to the object
+//! store, not to the API.
 
 mod abandon;
 mod complete;

@@ -24,7 +24,7 @@ impl Operation for ReadDirectUpload {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadDirectUpload {
-    /// Ask how far a direct upload is
+    /// Read the state of a direct upload
     #[oai(
         path = "/direct-uploads/:id",
         method = "get",

@@ -1,4 +1,4 @@
-//! A direct upload, and the requests that it is sent in, as clients see them.
+//! Direct uploads and their requests to the object store in responses.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,28 +10,32 @@ use plinth_domain::id::{BlobId, FileId, JobId};
 use poem_openapi::Object;
 use time::OffsetDateTime;
 
-/// An upload whose bytes the client sends to the object store itself.
+/// An upload whose bytes the client sends directly to the object store.
 #[derive(Object)]
 pub(super) struct DirectUpload {
     id: BlobId,
+    /// `waiting` for bytes or for completion, `verifying`, `done` or `refused`.
     state: DirectUploadState,
-    /// What the client gave.
+    /// The file name that the client declared.
     filename: String,
-    /// The file that it becomes, or has become, a version of, or the new one that it has become.
+    /// The file that gets a new version, or the file that was created. Null for a new file until it
+    /// exists.
     file_id: Option<FileId>,
-    /// Bytes, as the client said.
+    /// The declared size in bytes.
     size: u64,
-    /// In hexadecimal, as the client said.
+    /// The declared SHA-256, in hexadecimal.
     sha256: String,
-    /// Bytes of every part but the last.
+    /// The size of every part except the last, in bytes.
     part_size: u64,
-    /// With 1 the whole is sent in one request.
+    /// The number of parts. If it is 1, all bytes are sent in one request.
     part_count: u64,
-    /// The job that verifies it; GET /v1/me/jobs/{id} tells how far it is.
+    /// The job that verifies the upload; `GET /v1/me/jobs/{id}` returns its progress.
     job_id: Option<JobId>,
-    /// Why it is refused.
+    /// Why the upload was refused: `incomplete`, `wrong_size`, `wrong_checksum`, `quota_exceeded`,
+    /// `type_not_allowed`, `too_many_versions` or `file_gone`.
     reason: Option<Recorded<DirectRefusal>>,
-    /// When it is given up, or forgotten where it is over, unless it gets on.
+    /// When the upload is abandoned unless it makes progress, or, after it has ended, when it is
+    /// deleted.
     expires_at: OffsetDateTime,
 }
 
@@ -58,19 +62,19 @@ impl DirectUpload {
     }
 }
 
-/// A request to the object store, to be sent as it is.
+/// A signed request to the object store, to be sent unchanged.
 #[derive(Object)]
 pub(super) struct PartRequest {
-    /// 1 for the first.
+    /// The number of the part, from 1.
     number: u64,
-    /// Bytes of the body; they are part of what is signed.
+    /// The size of the body in bytes, which is part of the signature.
     size: u64,
-    /// `PUT`.
+    /// Always `PUT`.
     method: String,
     url: String,
-    /// Headers that it must have.
+    /// The headers that the request must have.
     headers: BTreeMap<String, String>,
-    /// It is taken until then; afterwards another one can be asked for.
+    /// When the signature expires. Sign the part again after that.
     expires_at: OffsetDateTime,
 }
 

@@ -23,15 +23,15 @@ impl Operation for SignDirectUploadParts {
     const REFUSALS: Refusals = &[&[(409, ErrorCode::UploadOver)]];
 }
 
-/// Which parts are to be sent.
+/// The parts to sign.
 #[derive(Object)]
 struct SignPartsRequest {
-    /// 1 to 100 numbers, each from 1 to `part_count`.
+    /// 1 to 100 part numbers, each from 1 to `part_count`.
     #[oai(validator(max_items = 100))]
     numbers: Vec<u64>,
 }
 
-/// How they are sent.
+/// The signed requests.
 #[derive(Object)]
 struct SignedParts {
     items: Vec<PartRequest>,
@@ -39,10 +39,11 @@ struct SignedParts {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl SignDirectUploadParts {
-    /// Sign the requests of some parts of a direct upload
+    /// Sign requests for parts of a direct upload
     ///
-    /// In any order and as often as one likes; a part that is sent again takes the place of the one before. Of an upload
-    /// that is sent in one request, number 1 is the whole. 409 `upload_over` when the upload was completed.
+    /// Parts can be signed in any order and repeatedly; a part that is sent again replaces the
+    /// previous one. If `part_count` is 1, part 1 is the whole file. 409 `upload_over` if the
+    /// upload was completed.
     #[oai(
         path = "/direct-uploads/:id/parts",
         method = "post",

@@ -1,5 +1,5 @@
-//! Several files as one ZIP archive, made while it is sent: stored and not compressed, each opened when the one before it
-//! was sent, so that one chunk is in memory whatever they take.
+//! A ZIP archive of several files, streamed without compression. Each file is opened after the
+//! previous one was sent, so that only one chunk is in memory.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -15,21 +15,21 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::http::failure::{Failure, Result};
 
-/// From so many bytes on a file needs the fields of ZIP64.
-const LARGE: u64 = u32::MAX as u64;
+/// A file of this size or more, in bytes, needs the fields of ZIP64.
+const ZIP64_MIN_BYTES: u64 = u32::MAX as u64;
 
-/// Names of files that systems extract are no longer, in bytes.
-const LONGEST_NAME: usize = 255;
+/// The maximum length of an extracted file name, in bytes.
+const MAX_NAME_BYTES: usize = 255;
 
-/// The archive as it comes. What is wrong with the beginning of the first file is told at once; what goes wrong later
-/// breaks it off.
+/// Returns the bytes of the archive. An error at the start of the first file is returned; later
+/// errors end the stream.
 pub(super) async fn archive(
     files: &Files,
     contents: Vec<Content>,
 ) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
-    let names = distinct(contents.iter().map(|content| content.name.as_str()));
-    let outbox = Outbox::default();
-    let packing = Packing {
+    let names = unique_names(contents.iter().map(|content| content.name.as_str()));
+    let buffer = WriteBuffer::default();
+    let archive = ArchiveStream {
         files: files.clone(),
         waiting: names
             .into_iter()
@@ -37,35 +37,35 @@ pub(super) async fn archive(
             .collect::<Vec<_>>()
             .into_iter(),
         open: None,
-        zip: Some(ZipWriter::new_stream(outbox.clone())),
-        outbox,
+        zip: Some(ZipWriter::new_stream(buffer.clone())),
+        buffer,
     };
-    let mut packed = stream::unfold(Some(packing), next).boxed();
-    let first = packed.next().await.transpose()?;
-    Ok(stream::iter(first.map(Ok)).chain(packed))
+    let mut bytes = stream::unfold(Some(archive), next).boxed();
+    let first = bytes.next().await.transpose()?;
+    Ok(stream::iter(first.map(Ok)).chain(bytes))
 }
 
-async fn next(packing: Option<Packing>) -> Option<(Result<Bytes>, Option<Packing>)> {
-    let mut packing = packing?;
-    match packing.step().await {
-        Ok(Some(bytes)) => Some((Ok(bytes), Some(packing))),
+async fn next(archive: Option<ArchiveStream>) -> Option<(Result<Bytes>, Option<ArchiveStream>)> {
+    let mut archive = archive?;
+    match archive.step().await {
+        Ok(Some(bytes)) => Some((Ok(bytes), Some(archive))),
         Ok(None) => None,
         Err(error) => Some((Err(error), None)),
     }
 }
 
-struct Packing {
+struct ArchiveStream {
     files: Files,
     waiting: std::vec::IntoIter<(String, Content)>,
-    /// The file that is being packed.
+    /// The file that is being written.
     open: Option<Download>,
     /// `None` at the end.
-    zip: Option<ZipWriter<StreamWriter<Outbox>>>,
-    outbox: Outbox,
+    zip: Option<ZipWriter<StreamWriter<WriteBuffer>>>,
+    buffer: WriteBuffer,
 }
 
-impl Packing {
-    /// The next bytes of the archive; `None` at its end.
+impl ArchiveStream {
+    /// Returns the next bytes of the archive, or `None` at its end.
     async fn step(&mut self) -> Result<Option<Bytes>> {
         loop {
             let Some(zip) = self.zip.as_mut() else {
@@ -74,7 +74,7 @@ impl Packing {
             if let Some(open) = &mut self.open {
                 if let Some(bytes) = open.next().await {
                     zip.write_all(&bytes.map_err(internal)?).map_err(internal)?;
-                    return Ok(Some(self.outbox.take()));
+                    return Ok(Some(self.buffer.take()));
                 }
                 self.open = None;
             } else if let Some((name, content)) = self.waiting.next() {
@@ -83,7 +83,7 @@ impl Packing {
                 self.open = Some(self.files.open(unlocked, None).await?);
             } else if let Some(zip) = self.zip.take() {
                 zip.finish().map_err(internal)?;
-                return Ok(Some(self.outbox.take()));
+                return Ok(Some(self.buffer.take()));
             }
         }
     }
@@ -92,12 +92,13 @@ impl Packing {
 fn options(content: &Content) -> SimpleFileOptions {
     SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
-        .large_file(content.size >= LARGE)
-        .last_modified_time(moment(content.last_modified))
+        .large_file(content.size >= ZIP64_MIN_BYTES)
+        .last_modified_time(zip_time(content.last_modified))
 }
 
-/// In UTC: the format knows no offset. What is before its first year is its first moment.
-fn moment(at: OffsetDateTime) -> DateTime {
+/// Converts a time to UTC, because the format has no offset. A time before 1980 becomes the first
+/// one that the format has.
+fn zip_time(at: OffsetDateTime) -> DateTime {
     let year = u16::try_from(at.year()).unwrap_or_default();
     DateTime::from_date_and_time(
         year,
@@ -114,11 +115,11 @@ fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failu
     Error::internal(error).into()
 }
 
-/// What the archive's writer has written and nobody has sent yet.
+/// The bytes that the ZIP writer has written and that are not sent yet.
 #[derive(Clone, Default)]
-struct Outbox(Arc<Mutex<BytesMut>>);
+struct WriteBuffer(Arc<Mutex<BytesMut>>);
 
-impl Outbox {
+impl WriteBuffer {
     fn take(&self) -> Bytes {
         self.0
             .lock()
@@ -128,7 +129,7 @@ impl Outbox {
     }
 }
 
-impl Write for Outbox {
+impl Write for WriteBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0
             .lock()
@@ -142,15 +143,15 @@ impl Write for Outbox {
     }
 }
 
-/// The names under which files are packed: such as every system can extract, and no two alike in any case of their
-/// letters; what would be alike gets a number.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+/// Returns file names that every system can extract and that differ without regard to case.
+/// Duplicates get a number.
+fn unique_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut taken = HashSet::new();
     names
         .map(|name| {
-            let name = extractable(name);
+            let name = sanitize(name);
             let numbered = (2..).map(|number| with_number(&name, number));
-            std::iter::once(cut(&name, LONGEST_NAME).to_owned())
+            std::iter::once(truncate(&name, MAX_NAME_BYTES).to_owned())
                 .chain(numbered)
                 .find(|name| taken.insert(name.to_lowercase()))
                 .unwrap_or(name)
@@ -158,8 +159,9 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
         .collect()
 }
 
-/// Without what Windows takes for something else: separators, streams, wildcards, devices, endings that it drops.
-fn extractable(name: &str) -> String {
+/// Replaces what is special on Windows: separators, streams, wildcards, devices, and endings that
+/// it drops.
+fn sanitize(name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|c| {
@@ -194,7 +196,7 @@ fn extractable(name: &str) -> String {
     }
 }
 
-/// `a (2).txt`: before the ending, where there is one.
+/// Inserts a number before the extension, if there is one: `a (2).txt`.
 fn with_number(name: &str, number: u32) -> String {
     let dot = name
         .rfind('.')
@@ -202,12 +204,12 @@ fn with_number(name: &str, number: u32) -> String {
         .unwrap_or(name.len());
     let (stem, ending) = name.split_at(dot);
     let number = format!(" ({number})");
-    let stem = cut(stem, LONGEST_NAME - number.len() - ending.len());
+    let stem = truncate(stem, MAX_NAME_BYTES - number.len() - ending.len());
     format!("{stem}{number}{ending}")
 }
 
-/// At most so many bytes of it, in whole characters.
-fn cut(text: &str, bytes: usize) -> &str {
+/// Truncates a text to a number of bytes, at a character boundary.
+fn truncate(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
@@ -218,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_are_alike_get_a_number() {
+    fn duplicate_names_get_a_number() {
         let names = [
             "a.txt",
             "A.TXT",
@@ -243,11 +245,11 @@ mod tests {
             "a.tar.gz",
             "a.tar (2).gz",
         ];
-        assert_eq!(distinct(names.into_iter()), expected);
+        assert_eq!(unique_names(names.into_iter()), expected);
     }
 
     #[test]
-    fn a_name_means_nothing_else_to_any_system() {
+    fn a_name_is_safe_to_extract_on_every_system() {
         for (name, expected) in [
             ("plan.txt", "plan.txt"),
             ("../../etc/passwd", ".._.._etc_passwd"),
@@ -259,19 +261,19 @@ mod tests {
             ("..", "_"),
             ("Grüße.txt", "Grüße.txt"),
         ] {
-            assert_eq!(extractable(name), expected, "{name}");
+            assert_eq!(sanitize(name), expected, "{name}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_two_names_are_alike_and_none_is_too_long(names in prop::collection::vec("[ab./\\\\ü:]{0,3}|[ü.]{127}", 1..12)) {
-            let made = distinct(names.iter().map(String::as_str));
+        fn names_are_unique_and_not_too_long(names in prop::collection::vec("[ab./\\\\ü:]{0,3}|[ü.]{127}", 1..12)) {
+            let made = unique_names(names.iter().map(String::as_str));
             prop_assert_eq!(made.len(), names.len());
             let alike: HashSet<_> = made.iter().map(|name| name.to_lowercase()).collect();
             prop_assert_eq!(alike.len(), made.len());
             for name in made {
-                prop_assert!(!name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(['/', '\\', ':']));
+                prop_assert!(!name.is_empty() && name.len() <= MAX_NAME_BYTES && !name.contains(['/', '\\', ':']));
             }
         }
     }

@@ -24,19 +24,19 @@ pub(crate) struct ChangeFile {
 
 impl Operation for ChangeFile {}
 
-/// What changes; what is absent stays.
+/// The changes; omitted fields stay as they are.
 #[derive(Object)]
 struct ChangeFileRequest {
-    /// Up to 255 bytes, and no path.
+    /// The file name: up to 255 bytes, without a path.
     name: Option<String>,
-    /// All of its tags: up to 32 of up to 64 characters, the same in any case of their letters.
+    /// All tags of the file: up to 32, of up to 64 characters each, unique without regard to case.
     #[oai(validator(max_items = 32))]
     tags: Option<Vec<String>>,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ChangeFile {
-    /// Rename a file or give it other tags
+    /// Rename a file or replace its tags
     #[oai(path = "/files/:id", method = "patch", operation_id = "changeFile")]
     async fn change(
         &self,
@@ -55,14 +55,14 @@ impl ChangeFile {
     }
 }
 
-fn parse(asked: ChangeFileRequest) -> plinth_core::Result<Change> {
+fn parse(request: ChangeFileRequest) -> plinth_core::Result<Change> {
     let mut faults = Faults::default();
-    let name = asked
+    let name = request
         .name
         .and_then(|name| faults.keep("/name", FileName::parse(&name)));
-    let tags = asked.tags.and_then(|tags| {
+    let tags = request.tags.and_then(|tags| {
         if tags.len() > FileTag::MAX_COUNT {
-            let detail = format!("A file has at most {} tags.", FileTag::MAX_COUNT);
+            let detail = format!("Expected at most {} tags.", FileTag::MAX_COUNT);
             return faults.keep("/tags", Err(Rejection::new("too_many", detail)));
         }
         let tags = tags.iter().enumerate();

@@ -7,7 +7,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use uuid::Uuid;
 
-use super::serve::{Served, serve};
+use super::serve::{ContentResponse, serve};
 use crate::files::serve::{AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS};
 use crate::http::content_host::ContentHost;
 use crate::http::document::Tag;
@@ -27,7 +27,8 @@ impl Operation for ReadContent {
 impl ReadContent {
     /// Download a file
     ///
-    /// Takes Range, with several ranges too, If-Range, If-Match, If-None-Match, If-Modified-Since and If-Unmodified-Since.
+    /// Supports Range with one or several ranges, If-Range, If-Match, If-None-Match,
+    /// If-Modified-Since and If-Unmodified-Since.
     #[oai(
         path = "/files/:id/content",
         method = "get",
@@ -38,11 +39,11 @@ impl ReadContent {
         request: &Request,
         caller: Allowed<FilesRead>,
         id: Path<Uuid>,
-    ) -> Result<Served> {
+    ) -> Result<ContentResponse> {
         let (owner, id) = (caller.user.id, FileId(id.0));
         let content = self.host.files().content(owner, id).await?;
         self.host
-            .give(content, (owner, id, Wanted::Current), request)
+            .serve_owner(content, (owner, id, Wanted::Current), request)
             .await
     }
 }
@@ -57,7 +58,7 @@ impl Operation for ReadContentHeaders {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadContentHeaders {
-    /// Read what a download of a file would be
+    /// Read the headers of a download of a file
     #[oai(
         path = "/files/:id/content",
         method = "head",
@@ -68,7 +69,7 @@ impl ReadContentHeaders {
         request: &Request,
         caller: Allowed<FilesRead>,
         id: Path<Uuid>,
-    ) -> Result<Served> {
+    ) -> Result<ContentResponse> {
         let content = self.files.content(caller.user.id, FileId(id.0)).await?;
         serve(&self.files, content, request).await
     }

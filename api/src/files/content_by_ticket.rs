@@ -4,7 +4,7 @@ use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::serve::Served;
+use super::serve::ContentResponse;
 use crate::files::serve::{AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS};
 use crate::http::content_host::ContentHost;
 use crate::http::document::Tag;
@@ -26,15 +26,15 @@ impl Operation for ReadContentByTicket {
 impl ReadContentByTicket {
     /// Download by a ticket
     ///
-    /// Where a deployment gives users' files on a host of their own, downloads are sent on to here, with a ticket that is
-    /// good for a minute.
+    /// If the deployment has a separate host for users' files, downloads are redirected to this
+    /// operation there. A ticket is valid for a minute.
     #[oai(
         path = "/content/:ticket",
         method = "get",
         operation_id = "readContentByTicket"
     )]
-    async fn read(&self, request: &Request, ticket: Path<Secret>) -> Result<Served> {
-        self.host.give_by_ticket(&ticket.0.0, request).await
+    async fn read(&self, request: &Request, ticket: Path<Secret>) -> Result<ContentResponse> {
+        self.host.serve_by_ticket(&ticket.0.0, request).await
     }
 }
 
@@ -50,13 +50,13 @@ impl Operation for ReadContentHeadersByTicket {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadContentHeadersByTicket {
-    /// Read what a download by a ticket would be
+    /// Read the headers of a download by a ticket
     #[oai(
         path = "/content/:ticket",
         method = "head",
         operation_id = "readContentHeadersByTicket"
     )]
-    async fn read(&self, request: &Request, ticket: Path<Secret>) -> Result<Served> {
-        self.host.give_by_ticket(&ticket.0.0, request).await
+    async fn read(&self, request: &Request, ticket: Path<Secret>) -> Result<ContentResponse> {
+        self.host.serve_by_ticket(&ticket.0.0, request).await
     }
 }

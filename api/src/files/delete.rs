@@ -20,7 +20,7 @@ impl Operation for DeleteFile {}
 
 #[derive(ApiResponse)]
 enum Deleted {
-    /// The file is in the trash, or gone.
+    /// The file is in the trash, or permanently deleted.
     #[oai(status = 204)]
     Deleted,
 }
@@ -29,15 +29,16 @@ enum Deleted {
 impl DeleteFile {
     /// Delete a file
     ///
-    /// It goes into the trash, from which it can be restored for some time, and still counts. Permanently it is gone at
-    /// once, from the trash too, with its versions and everything derived from it; its bytes are removed in the background.
+    /// Moves the file to the trash, from which it can be restored for some time. A file in the
+    /// trash counts against the quota. With `permanently`, the file is deleted at once, also from
+    /// the trash, with its versions and derived images; the bytes are removed in the background.
     #[oai(path = "/files/:id", method = "delete", operation_id = "deleteFile")]
     async fn delete(
         &self,
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
-        /// Whether it cannot be restored; false unless given.
+        /// Whether to skip the trash. False by default.
         permanently: Query<Option<bool>>,
     ) -> Result<Deleted> {
         let (owner, id) = (caller.user.id, FileId(id.0));

@@ -22,15 +22,15 @@ pub(crate) struct ListFiles {
 
 impl Operation for ListFiles {}
 
-/// A part of the caller's files.
+/// A page of the caller's files.
 #[derive(Object)]
 struct FilePage {
     items: Vec<File>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// What a list goes by.
+/// The sort key of a list of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 enum FileOrder {
@@ -49,7 +49,7 @@ impl From<FileOrder> for Order {
     }
 }
 
-/// Which way a list goes.
+/// The sort direction of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 enum Direction {
@@ -59,11 +59,11 @@ enum Direction {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ListFiles {
-    /// List the own files
+    /// List your files
     ///
-    /// Only those that all of `tag`, `type`, `name_prefix` and `trashed` fit. Each alone is as quick in a large account as in
-    /// a small one; of several, one is, and the others are compared. With `name_prefix` a list is in the order by name, with
-    /// any other in the order by creation.
+    /// Returns the files that match all of `tag`, `type`, `name_prefix` and `trashed`. One filter
+    /// is equally fast in small and large accounts. Of several filters, one uses an index and the
+    /// others are compared for each file.
     #[oai(path = "/files", method = "get", operation_id = "listFiles")]
     #[expect(
         clippy::too_many_arguments,
@@ -72,31 +72,31 @@ impl ListFiles {
     async fn list(
         &self,
         caller: Allowed<FilesRead>,
-        /// Only those with this tag.
+        /// Only files with this tag.
         tag: Query<Option<String>>,
-        /// Only those of this content type (`image/png`), or of all of its kind (`image/*` or `image`).
+        /// Only files of this content type (`image/png`) or of this kind (`image/*` or `image`).
         r#type: Query<Option<String>>,
-        /// Only those whose names begin so.
+        /// Only files whose names start with this text.
         name_prefix: Query<Option<String>>,
-        /// Only those in the trash.
+        /// Only files in the trash. False by default.
         trashed: Query<Option<bool>>,
-        /// By name where `name_prefix` is given, else by creation.
+        /// By name if `name_prefix` is given, otherwise by creation time.
         sort: Query<Option<FileOrder>>,
-        /// Names ascend unless given, everything else descends.
+        /// Ascending for names, otherwise descending by default.
         direction: Query<Option<Direction>>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<FilePage>> {
         let filter = filter(tag.0, r#type.0, name_prefix.0, trashed.0)?;
-        let usual = if filter.name_prefix.is_some() {
+        let default_order = if filter.name_prefix.is_some() {
             Order::Name
         } else {
             Order::Created
         };
-        let order = sort.0.map_or(usual, Into::into);
+        let order = sort.0.map_or(default_order, Into::into);
         let request = ListRequest {
             order,
             ascending: direction.0.map_or(order == Order::Name, |direction| {
@@ -124,7 +124,8 @@ fn filter(
     let mut faults = Faults::default();
     let tag = tag.map(|tag| faults.keep("/query/tag", FileTag::parse(&tag)));
     let media_type = kind.map(|kind| faults.keep("/query/type", media_type(&kind)));
-    let name_prefix = name_prefix.map(|prefix| faults.keep("/query/name_prefix", no_nul(prefix)));
+    let name_prefix =
+        name_prefix.map(|prefix| faults.keep("/query/name_prefix", reject_nul(prefix)));
     let filter = Filter {
         tag: tag.flatten(),
         media_type: media_type.flatten(),
@@ -135,15 +136,18 @@ fn filter(
 }
 
 fn media_type(kind: &str) -> std::result::Result<MediaRange, Rejection> {
-    let detail = "A media type is expected, such as image/png, image/* or image.";
+    let detail = "Expected a media type, such as image/png, image/* or image.";
     MediaRange::parse_filter(kind).map_err(|_| Rejection::new("invalid_media_type", detail))
 }
 
-fn no_nul(text: String) -> std::result::Result<String, Rejection> {
+fn reject_nul(text: String) -> std::result::Result<String, Rejection> {
     let is_text = !text.contains('\0');
     if is_text {
         Ok(text)
     } else {
-        Err(Rejection::new("invalid_text", "No text has a NUL in it."))
+        Err(Rejection::new(
+            "invalid_text",
+            "NUL characters are not allowed.",
+        ))
     }
 }

@@ -1,4 +1,4 @@
-//! Files over HTTP: one file an operation.
+//! Files over HTTP: one file per operation.
 
 mod archive;
 mod change;

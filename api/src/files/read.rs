@@ -21,7 +21,7 @@ impl Operation for ReadFile {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadFile {
-    /// Read what is known of a file
+    /// Read a file's metadata
     #[oai(path = "/files/:id", method = "get", operation_id = "readFile")]
     async fn read(&self, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Json<File>> {
         Ok(Json(

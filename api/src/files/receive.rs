@@ -1,4 +1,4 @@
-//! Forms with files on their way to the store.
+//! Receives the files of a form.
 
 use plinth_core::Error;
 use plinth_core::files::{Files, Upload, UploadSlot};
@@ -9,10 +9,10 @@ use plinth_domain::id::{FileId, UserId};
 use tracing::Instrument as _;
 
 use crate::http::failure::Result;
-use crate::http::multipart::{FileForm, FilePart, FilesForm, Form, MAX_FILES};
+use crate::http::multipart::{FileForm, FilePart, FilesForm, Form, MAX_FILES_PER_FORM};
 use crate::http::operation::Refusal;
 
-/// What a form with files can be answered with, beside what any form can.
+/// The errors of a form with files, in addition to those of any form.
 pub(super) const FORM_REFUSALS: &[Refusal] = &[
     (400, ErrorCode::Interrupted),
     (404, ErrorCode::NotFound),
@@ -22,14 +22,14 @@ pub(super) const FORM_REFUSALS: &[Refusal] = &[
     (429, ErrorCode::TooManyUploads),
 ];
 
-/// What becomes of the bytes.
+/// The destination of the bytes.
 #[derive(Clone, Copy)]
 pub(super) enum Destination {
     NewFile,
     Version(FileId),
 }
 
-/// Stores the form's file.
+/// Stores the file of a form.
 pub(super) async fn receive(
     files: &Files,
     origin: Origin,
@@ -37,20 +37,20 @@ pub(super) async fn receive(
     destination: Destination,
     form: FileForm,
 ) -> Result<File> {
-    let receiver = Reception {
+    let upload = FormUpload {
         files: files.clone(),
         origin,
         owner,
         destination,
-        most: 1,
+        max_files: 1,
     };
-    let mut made = receiver.run(form.0).await?;
-    Ok(made
+    let mut files = upload.run(form.0).await?;
+    Ok(files
         .pop()
-        .ok_or_else(|| Error::internal("a form with a file made none"))?)
+        .ok_or_else(|| Error::internal("an upload of a form returned no file"))?)
 }
 
-/// Stores the form's files, all or none.
+/// Stores all files of a form, or none.
 pub(super) async fn receive_several(
     files: &Files,
     origin: Origin,
@@ -58,28 +58,28 @@ pub(super) async fn receive_several(
     form: FilesForm,
 ) -> Result<Vec<File>> {
     let destination = Destination::NewFile;
-    Reception {
+    FormUpload {
         files: files.clone(),
         origin,
         owner,
         destination,
-        most: MAX_FILES,
+        max_files: MAX_FILES_PER_FORM,
     }
     .run(form.0)
     .await
 }
 
-struct Reception {
+struct FormUpload {
     files: Files,
     origin: Origin,
     owner: UserId,
     destination: Destination,
-    most: usize,
+    max_files: usize,
 }
 
-impl Reception {
+impl FormUpload {
     async fn run(self, form: Form) -> Result<Vec<File>> {
-        // A task of its own: a client that goes away ends the request, not the tidying up behind it.
+        // A separate task: a client that disconnects cancels the request, but not the cleanup.
         tokio::spawn(self.store(form).in_current_span())
             .await
             .map_err(Error::internal)?
@@ -99,24 +99,24 @@ impl Reception {
         }
     }
 
-    /// Reads all of the form; every file in it is an upload of its own.
+    /// Reads the whole form and starts an upload for each file.
     async fn read(
         &self,
         slot: &UploadSlot,
         form: &mut Form,
         uploads: &mut Vec<Upload>,
     ) -> Result<()> {
-        while let Some(part) = form.file().await? {
-            if uploads.len() == self.most {
-                return Err(form.too_many(self.most));
+        while let Some(part) = form.next_file().await? {
+            if uploads.len() == self.max_files {
+                return Err(form.too_many_files(self.max_files));
             }
-            let upload = self.begin(slot, form, &part).await?;
+            let mut upload = self.begin(slot, form, &part).await?;
+            let written = write(&mut upload, part).await;
             uploads.push(upload);
-            let upload = uploads.last_mut().expect("it was just put there");
-            write(upload, part).await?;
+            written?;
         }
         if uploads.is_empty() {
-            Err(form.missing())
+            Err(form.missing_file())
         } else {
             Ok(())
         }
@@ -126,7 +126,8 @@ impl Reception {
         Ok(match self.destination {
             Destination::NewFile => {
                 let name = part.name().unwrap_or("upload");
-                let name = FileName::clean(name).map_err(|rejection| form.refused(rejection))?;
+                let name =
+                    FileName::clean(name).map_err(|rejection| form.invalid_file(rejection))?;
                 self.files.upload(&self.origin, slot, &name).await?
             }
             Destination::Version(id) => self.files.upload_version(&self.origin, slot, id).await?,

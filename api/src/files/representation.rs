@@ -1,4 +1,4 @@
-//! A file as clients see it.
+//! A file in responses.
 
 use plinth_domain::file::{FileState, MetadataState, ScanState, VariantFailure, VariantState};
 use plinth_domain::id::{FileId, JobId};
@@ -9,59 +9,63 @@ use time::OffsetDateTime;
 #[derive(Object)]
 pub(super) struct File {
     pub(super) id: FileId,
-    /// For display; what the client gave.
+    /// The display name that the client sent.
     name: String,
     tags: Vec<String>,
-    /// What the bytes show and, of a text, the name; whatever the client said.
+    /// The content type, detected from the bytes and, for text, from the name. The type that the
+    /// client sent is ignored.
     content_type: String,
-    /// Bytes.
+    /// The size in bytes.
     size: i64,
-    /// In hexadecimal.
+    /// The SHA-256 in hexadecimal.
     sha256: String,
+    /// `ready` or `trashed`.
     state: FileState,
-    /// The number of the version that is shown here.
+    /// The number of the current version.
     version: i32,
     scan: Scan,
     metadata: Metadata,
-    /// Pixels of the picture as it is seen; absent where it is none, or not read yet.
+    /// The width in pixels, after the orientation is applied. Null if the file is not an image or
+    /// not processed yet.
     width: Option<i64>,
-    /// Pixels.
+    /// The height in pixels.
     height: Option<i64>,
-    /// When the picture was taken, as the camera's clock showed it: RFC 3339, without an offset where the camera did not
-    /// tell it.
+    /// When the picture was taken, by the clock of the camera: RFC 3339, without an offset if the
+    /// camera did not record one.
     taken_at: Option<String>,
-    /// What stands for the picture until it is there (blurha.sh).
+    /// A placeholder for the image until it is loaded (blurha.sh).
     blurhash: Option<String>,
-    /// The images derived from it; empty where it is no image.
+    /// The images derived from the file; empty if the file is not an image.
     variants: Vec<Variant>,
-    /// The job that makes them; GET /v1/me/jobs/{id} tells how far it is.
+    /// The job that derives them; `GET /v1/me/jobs/{id}` returns its progress.
     job_id: Option<JobId>,
     created_at: OffsetDateTime,
-    /// When its name, its tags or its content last changed.
+    /// When the name, the tags or the content last changed.
     updated_at: OffsetDateTime,
     trashed_at: Option<OffsetDateTime>,
 }
 
-/// What a scanner for viruses says of the bytes.
+/// The result of the virus scan.
 #[derive(Object)]
 struct Scan {
-    /// `pending` until it has answered; then `clean`, `infected`, or `too_large` for it. `unscanned` where there is none, or
-    /// was none. Nobody can download what is `pending` or `infected`, nor, unless this installation allows it, what is
-    /// `too_large`.
+    /// `pending` until the scan is done, then `clean`, `infected`, or `too_large` for the scanner.
+    /// `unscanned` if there was no scanner. A file that is `pending` or `infected` cannot be
+    /// downloaded, nor one that is `too_large` unless the deployment allows it.
     state: ScanState,
-    /// When it answered.
+    /// When the scan was done.
     scanned_at: Option<OffsetDateTime>,
-    /// The name of what was found.
+    /// The name of the virus.
     signature: Option<String>,
 }
 
-/// What was done about the metadata of a picture: places, cameras, times, comments.
+/// The state of the metadata in an image: locations, cameras, times, comments.
 #[derive(Object)]
 struct Metadata {
-    /// `kept` where nothing is taken out. Where this installation does so: `pending` until it was done, then `stripped`, and
-    /// size, hash and content are those of the new bytes; or `failed`. Nobody can download what is `pending` or `failed`.
+    /// `kept` if metadata is not removed. If the deployment removes it: `pending` until it is
+    /// removed, then `stripped`, and size, hash and content are those of the new bytes; or
+    /// `failed`. A file that is `pending` or `failed` cannot be downloaded.
     state: MetadataState,
-    /// Why it failed.
+    /// Why removing the metadata failed.
     reason: Option<String>,
 }
 
@@ -87,21 +91,22 @@ impl From<plinth_domain::file::Scan> for Scan {
 /// An image derived from a file.
 #[derive(Object)]
 struct Variant {
-    /// Its name among the presets of this installation. `small`, which fits 256 x 256 pixels, and `large`, which fits
-    /// 1024 x 1024, where it has chosen no others.
+    /// The name of a preset of the deployment. By default `small`, which fits into 256 x 256
+    /// pixels, and `large`, which fits into 1024 x 1024.
     preset: String,
+    /// `pending`, `ready` or `failed`.
     state: VariantState,
-    /// Pixels.
+    /// The width in pixels.
     width: Option<i32>,
-    /// Pixels.
+    /// The height in pixels.
     height: Option<i32>,
     content_type: Option<String>,
-    /// Bytes.
+    /// The size in bytes.
     size: Option<i64>,
     /// Why it failed.
     reason: Option<String>,
-    /// Whose fault it is that it failed: `unreadable` if the image cannot be made of this file, `internal` if it is an
-    /// error of this service, which operators find among the dead letters.
+    /// The kind of failure: `unreadable` if the image cannot be derived from this file, `internal`
+    /// for an error of the service, which operators find among the dead letters.
     code: Option<VariantFailure>,
 }
 
@@ -158,15 +163,15 @@ impl From<plinth_domain::file::Variant> for Variant {
     }
 }
 
-/// What a file was at some time.
+/// A version of a file.
 #[derive(Object)]
 pub(super) struct FileVersion {
-    /// 1 for the first.
+    /// The number of the version, from 1.
     number: i32,
     content_type: String,
-    /// Bytes.
+    /// The size in bytes.
     size: i64,
-    /// In hexadecimal.
+    /// The SHA-256 in hexadecimal.
     sha256: String,
     scan: Scan,
     metadata: Metadata,

@@ -22,9 +22,9 @@ impl Operation for RestoreFile {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl RestoreFile {
-    /// Take a file out of the trash
+    /// Restore a file from the trash
     ///
-    /// It is as it was, with its tags and its versions.
+    /// The file keeps its tags and versions.
     #[oai(
         path = "/files/:id/restore",
         method = "post",

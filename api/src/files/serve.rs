@@ -1,4 +1,4 @@
-//! Bytes of users over HTTP: ranges, validators, and nothing that a browser would run.
+//! Serves file content: ranges, validators, and headers that keep browsers from running it.
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
@@ -6,7 +6,7 @@ use plinth_core::Error;
 use plinth_core::files::{Content, Files, Unlocked};
 use plinth_domain::error_code::ErrorCode;
 use plinth_object_store::{ByteRange, ResponseHeaders};
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
@@ -17,9 +17,9 @@ use crate::http::conditions::{self, Precondition};
 use crate::http::digest;
 use crate::http::failure::{Failure, Result};
 use crate::http::operation::Refusal;
-use crate::http::range::{Wanted, wanted};
+use crate::http::range::{RequestedRange, parse_range};
 
-/// What a request for bytes of a file can be answered with before they may be downloaded.
+/// The errors of a request for content that may not be downloaded, or not yet.
 pub(super) const AVAILABILITY_REFUSALS: &[Refusal] = &[
     (403, ErrorCode::FileInfected),
     (403, ErrorCode::FileTooLargeToScan),
@@ -28,51 +28,50 @@ pub(super) const AVAILABILITY_REFUSALS: &[Refusal] = &[
     (409, ErrorCode::MetadataNotRemoved),
 ];
 
-/// What a request for a part of the bytes, or with a precondition, can be answered with.
+/// The errors of ranges and preconditions.
 pub(super) const DOWNLOAD_REFUSALS: &[Refusal] = &[
     (412, ErrorCode::PreconditionFailed),
     (416, ErrorCode::RangeNotSatisfiable),
 ];
 
-/// Shown in the page that links to it; everything else is saved. SVG is not on the list: as a document it runs scripts.
-const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
+/// The types that are displayed inline; all others are downloaded. SVG is not included, because as
+/// a document it runs scripts.
+const INLINE_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
-/// Asked again each time.
-const PRIVATE: &str = "private, no-cache";
+/// Browsers may store the response, but have to revalidate it.
+const PRIVATE_CACHE: &str = "private, no-cache";
 
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-
-/// The answer to a download.
-pub(super) struct Served {
+/// The response to a download.
+pub(super) struct ContentResponse {
     response: Response,
-    pub(super) gives: Gives,
+    pub(super) sent: SentBytes,
 }
 
-/// Which bytes an answer has.
+/// The bytes in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gives {
-    Nothing,
-    /// The first byte, and others that were asked for.
-    Beginning,
-    /// Only such as come after the first.
+pub(super) enum SentBytes {
+    None,
+    /// The first byte, and possibly others.
+    FromStart,
+    /// Only bytes after the first.
     Rest,
 }
 
-impl Served {
+impl ContentResponse {
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
         self.response.headers_mut()
     }
 
-    /// Sends the client on to where the bytes are given.
-    pub(super) fn elsewhere(url: &str) -> Self {
+    /// Returns a redirect to the host that serves the bytes.
+    pub(super) fn redirect(url: &str) -> Self {
         Self {
-            response: moved(url),
-            gives: Gives::Nothing,
+            response: temporary_redirect(url),
+            sent: SentBytes::None,
         }
     }
 }
 
-fn moved(url: &str) -> Response {
+fn temporary_redirect(url: &str) -> Response {
     let mut response = StatusCode::TEMPORARY_REDIRECT.into_response();
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, ascii(url));
@@ -80,54 +79,63 @@ fn moved(url: &str) -> Response {
     response
 }
 
-/// Answers with what the request asks of the content.
-pub(super) async fn serve(files: &Files, content: Content, request: &Request) -> Result<Served> {
-    let asked = request.headers();
+/// Returns the content that the request asks for, or the error of its ranges or preconditions.
+pub(super) async fn serve(
+    files: &Files,
+    content: Content,
+    request: &Request,
+) -> Result<ContentResponse> {
+    let headers = request.headers();
     let etag = format!("\"{}\"", content.etag);
-    match conditions::check(asked, &etag, content.last_modified.into()) {
+    match conditions::check(headers, &etag, content.last_modified.into()) {
         Precondition::Met => {}
         Precondition::NotModified => {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
-            describe(response.headers_mut(), &content, &etag);
-            return Ok(Served {
+            add_content_headers(response.headers_mut(), &content, &etag);
+            return Ok(ContentResponse {
                 response,
-                gives: Gives::Nothing,
+                sent: SentBytes::None,
             });
         }
         Precondition::Failed => {
             // The object store has tags and times of its own, and compares those.
-            let redirect = sent_on(files, &content, request).await?;
+            let redirect = redirect_to_object_store(files, &content, request).await?;
             let response = redirect.ok_or(Failure::PreconditionFailed)?;
-            return Ok(Served {
+            return Ok(ContentResponse {
                 response,
-                gives: Gives::Beginning,
+                sent: SentBytes::FromStart,
             });
         }
     }
-    let same = conditions::is_same_range(asked, &etag);
-    let answer = match wanted(text(asked, header::RANGE).filter(|_| same), content.size) {
-        Wanted::Whole => Answer::Range(None),
-        Wanted::Part(range) => Answer::Range(Some(range)),
-        Wanted::Parts(ranges) => Answer::Parts(Parts::new(ranges, &content)),
-        Wanted::Nothing => return Err(Failure::RangeNotSatisfiable { size: content.size }),
+    let same = conditions::applies_to_range(headers, &etag);
+    let selection = match parse_range(
+        header_text(headers, header::RANGE).filter(|_| same),
+        content.size,
+    ) {
+        RequestedRange::Whole => Selection::Range(None),
+        RequestedRange::Part(range) => Selection::Range(Some(range)),
+        RequestedRange::Parts(ranges) => Selection::Parts(Parts::new(ranges, &content)),
+        RequestedRange::Unsatisfiable => {
+            return Err(Failure::RangeNotSatisfiable { size: content.size });
+        }
     };
-    if let Some(response) = sent_on(files, &content, request).await? {
-        return Ok(Served {
+    if let Some(response) = redirect_to_object_store(files, &content, request).await? {
+        return Ok(ContentResponse {
             response,
-            gives: answer.gives(),
+            sent: selection.sent(),
         });
     }
     let mut response = Response::builder().finish();
     let headers = response.headers_mut();
-    describe(headers, &content, &etag);
-    match &answer {
-        Answer::Range(None) => {
+    add_content_headers(headers, &content, &etag);
+    match &selection {
+        Selection::Range(None) => {
             headers.insert(header::CONTENT_LENGTH, content.size.into());
             if let Some(sha256) = content.sha256 {
-                headers.insert(REPR_DIGEST, ascii(&digest::write(&sha256)));
+                headers.insert(digest::REPR_DIGEST, ascii(&digest::format_sha256(&sha256)));
             }
         }
-        Answer::Range(Some(range)) => {
+        Selection::Range(Some(range)) => {
             headers.insert(header::CONTENT_LENGTH, length(*range).into());
             headers.insert(
                 header::CONTENT_RANGE,
@@ -135,45 +143,49 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
             );
             response.set_status(StatusCode::PARTIAL_CONTENT);
         }
-        Answer::Parts(parts) => {
+        Selection::Parts(parts) => {
             headers.insert(header::CONTENT_LENGTH, parts.length.into());
             headers.insert(header::CONTENT_TYPE, ascii(&parts.content_type()));
             response.set_status(StatusCode::PARTIAL_CONTENT);
         }
     }
-    let mut gives = Gives::Nothing;
+    let mut sent = SentBytes::None;
     if request.method() != Method::HEAD {
-        gives = answer.gives();
+        sent = selection.sent();
         let unlocked = files.unlock(&content).await?;
-        response.set_body(match answer {
-            Answer::Range(range) => body(files.open(unlocked, range).await?),
-            Answer::Parts(parts) => body(parts.open(files.clone(), unlocked)),
+        response.set_body(match selection {
+            Selection::Range(range) => body(files.open(unlocked, range).await?),
+            Selection::Parts(parts) => body(parts.open(files.clone(), unlocked)),
         });
     }
-    Ok(Served { response, gives })
+    Ok(ContentResponse { response, sent })
 }
 
-/// Sends the client on to the object store, where the deployment wants that for such bytes. That sets no headers but
-/// these: what it shows in a page is harmless, and its origin is nobody's.
-async fn sent_on(files: &Files, content: &Content, request: &Request) -> Result<Option<Response>> {
-    // The address is signed for a GET alone.
+/// Returns a redirect to the object store, if the deployment redirects this content. The object
+/// store sends only these headers: it serves no type that runs scripts inline, and its origin is
+/// not used by an application.
+async fn redirect_to_object_store(
+    files: &Files,
+    content: &Content,
+    request: &Request,
+) -> Result<Option<Response>> {
+    // The URL is signed for GET only.
     if request.method() == Method::HEAD {
         return Ok(None);
     }
     let description = ResponseHeaders {
         content_type: media_type(content),
-        content_disposition: &disposition(manner(content), &content.name),
-        cache_control: PRIVATE,
+        content_disposition: &disposition(disposition_type(content), &content.name),
+        cache_control: PRIVATE_CACHE,
     };
     Ok(files
         .redirect(content, description)
         .await?
-        .map(|url| moved(&url)))
+        .map(|url| temporary_redirect(&url)))
 }
 
-/// The content type to serve, with the charset by which text was told from anything else. A stylesheet is served as plain
-/// text, which no page can apply (Fetch, section "X-Content-Type-Options"): an uploaded one must not pass for one of the
-/// application's own.
+/// Returns the content type to serve, with the charset for text. A stylesheet is served as plain
+/// text, so that no page applies an uploaded one (Fetch, section "X-Content-Type-Options").
 fn media_type(content: &Content) -> &str {
     match content.content_type.as_str() {
         "text/plain" | "text/css" => "text/plain; charset=utf-8",
@@ -183,32 +195,32 @@ fn media_type(content: &Content) -> &str {
     }
 }
 
-/// Whether it is shown in the page that links to it.
-fn manner(content: &Content) -> &'static str {
-    if SHOWN.contains(&content.content_type.as_str()) {
+/// Returns the disposition type: whether the content is displayed inline or downloaded.
+fn disposition_type(content: &Content) -> &'static str {
+    if INLINE_TYPES.contains(&content.content_type.as_str()) {
         "inline"
     } else {
         "attachment"
     }
 }
 
-enum Answer {
-    /// One range, or the whole.
+enum Selection {
+    /// One range, or all bytes.
     Range(Option<ByteRange>),
     Parts(Parts),
 }
 
-impl Answer {
-    fn gives(&self) -> Gives {
+impl Selection {
+    fn sent(&self) -> SentBytes {
         let begins = match self {
             Self::Range(None) => true,
             Self::Range(Some(range)) => range.first == 0,
             Self::Parts(parts) => parts.ranges.iter().any(|(_, range)| range.first == 0),
         };
         if begins {
-            Gives::Beginning
+            SentBytes::FromStart
         } else {
-            Gives::Rest
+            SentBytes::Rest
         }
     }
 }
@@ -230,7 +242,7 @@ fn content_range(range: ByteRange, size: u64) -> String {
 /// Several ranges as one body of type multipart/byteranges (RFC 9110, section 14.6).
 struct Parts {
     boundary: String,
-    /// What stands before the bytes of each range.
+    /// The part header of each range, and the range.
     ranges: Vec<(Bytes, ByteRange)>,
     end: Bytes,
     length: u64,
@@ -267,7 +279,7 @@ impl Parts {
         format!("multipart/byteranges; boundary={}", self.boundary)
     }
 
-    /// Each range is opened when the one before it was sent.
+    /// Returns the body. Each range is opened after the previous one was sent.
     fn open(self, files: Files, content: Unlocked) -> impl Stream<Item = Result<Bytes>> {
         let end = stream::iter([Ok(self.end)]);
         stream::iter(self.ranges)
@@ -287,7 +299,7 @@ impl Parts {
     }
 }
 
-fn describe(headers: &mut HeaderMap, content: &Content, etag: &str) {
+fn add_content_headers(headers: &mut HeaderMap, content: &Content, etag: &str) {
     headers.insert(header::ETAG, ascii(etag));
     headers.insert(
         header::LAST_MODIFIED,
@@ -296,10 +308,13 @@ fn describe(headers: &mut HeaderMap, content: &Content, etag: &str) {
     headers.insert(header::CONTENT_TYPE, ascii(media_type(content)));
     headers.insert(
         header::CONTENT_DISPOSITION,
-        ascii(&disposition(manner(content), &content.name)),
+        ascii(&disposition(disposition_type(content), &content.name)),
     );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(PRIVATE));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static(PRIVATE_CACHE),
+    );
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -308,7 +323,8 @@ fn describe(headers: &mut HeaderMap, content: &Content, etag: &str) {
     );
 }
 
-/// RFC 6266 with the name in both forms; RFC 8187 for what is not ASCII.
+/// Returns a Content-Disposition field with the name in both forms (RFC 6266, and RFC 8187 for
+/// names that are not ASCII).
 fn disposition(how: &str, name: &str) -> String {
     let plain: String = name
         .chars()
@@ -344,21 +360,21 @@ fn disposition(how: &str, name: &str) -> String {
     format!("{how}; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
 }
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+fn header_text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
 fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("made of visible ASCII")
+    HeaderValue::from_str(text).expect("the value is visible ASCII")
 }
 
-impl IntoResponse for Served {
+impl IntoResponse for ContentResponse {
     fn into_response(self) -> Response {
         self.response
     }
 }
 
-impl ApiResponse for Served {
+impl ApiResponse for ContentResponse {
     fn meta() -> MetaResponses {
         let response = |status, description, content| MetaResponse {
             description,
@@ -379,17 +395,17 @@ impl ApiResponse for Served {
         let problem = || Failure::meta().responses.remove(0).content;
         MetaResponses {
             responses: vec![
-                response(200, "The bytes, with their own content type.", bytes()),
-                response(206, "The range that was asked for.", bytes()),
+                response(200, "The content, with its own content type.", bytes()),
+                response(206, "The requested ranges.", bytes()),
                 response(
                     307,
-                    "They are given at `Location`, by the object store or a host of their own, where the deployment says so.",
+                    "A redirect to the object store or to the separate host for users' files, if the deployment uses one.",
                     vec![],
                 ),
-                response(304, "The client has these bytes already.", vec![]),
+                response(304, "The client already has the content.", vec![]),
                 response(
                     412,
-                    "The bytes are not those that If-Match or If-Unmodified-Since means.",
+                    "The content does not match If-Match or If-Unmodified-Since.",
                     problem(),
                 ),
                 response(416, range, problem()),
@@ -407,7 +423,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_given_in_both_forms() {
+    fn names_are_sent_in_both_forms() {
         assert_eq!(
             disposition("attachment", "Grüße \"x\".txt"),
             "attachment; filename=\"Gr__e _x_.txt\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%22x%22.txt"
@@ -416,7 +432,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_name_makes_a_header(name in ".{0,80}") {
+        fn any_name_yields_a_valid_header(name in ".{0,80}") {
             let value = disposition("inline", &name);
             prop_assert!(HeaderValue::from_str(&value).is_ok());
             prop_assert_eq!(value.matches('"').count(), 2);

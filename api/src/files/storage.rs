@@ -15,28 +15,28 @@ pub(crate) struct ReadStorage {
 
 impl Operation for ReadStorage {}
 
-/// What the files of an account take, and what they may.
+/// The storage usage of an account and its limits.
 #[derive(Object)]
 struct Storage {
-    /// Bytes of its files, their older versions and its trash.
+    /// Bytes used by files, their older versions and the trash.
     used_bytes: i64,
-    /// Bytes set aside for uploads under way.
+    /// Bytes reserved for unfinished uploads.
     reserved_bytes: i64,
-    /// Absent where there is no bound.
+    /// The limit of used and reserved bytes; null if unlimited.
     quota_bytes: Option<u64>,
-    /// Files, those in the trash too.
+    /// The number of files, including the trash.
     files: i64,
-    /// Absent where there is no bound.
+    /// The limit of the number of files; null if unlimited.
     max_files: Option<u64>,
-    /// Bytes of one file, at most.
+    /// The limit of the size of one file, in bytes.
     max_file_bytes: u64,
-    /// Which types a file may be of, as its first bytes show.
+    /// The allowed content types, as detected from the first bytes.
     allowed_types: String,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadStorage {
-    /// Read how much the own files take, and may take
+    /// Read your storage usage and limits
     #[oai(path = "/me/storage", method = "get", operation_id = "readStorage")]
     async fn read(&self, caller: Allowed<FilesRead>) -> Result<Json<Storage>> {
         let (usage, bounds) = self.files.storage(caller.user.id).await?;

@@ -24,7 +24,7 @@ impl Operation for UploadFile {
 
 #[derive(ApiResponse)]
 enum Uploaded {
-    /// The file is stored; derived images follow.
+    /// The file is stored; images are derived in the background.
     #[oai(status = 201)]
     Uploaded(Json<File>, #[oai(header = "Location")] String),
 }
@@ -33,9 +33,10 @@ enum Uploaded {
 impl UploadFile {
     /// Upload a file
     ///
-    /// The form's part with a file name, or its field `file`, is streamed to the store; other fields are ignored. Of an
-    /// image, small ones are derived in the background. Where the form, or the part with the file, has a `Content-Digest`
-    /// or a `Repr-Digest` with a `sha-256` (RFC 9530), nothing is stored unless the bytes have it.
+    /// Stores the part with a file name, or the field `file`; other fields are ignored. Smaller
+    /// images of an image are derived in the background. If the request or the part has a
+    /// `Content-Digest` or `Repr-Digest` with `sha-256` (RFC 9530), the file is stored only if its
+    /// bytes match (422 `digest_mismatch` otherwise).
     #[oai(path = "/files", method = "post", operation_id = "uploadFile")]
     async fn upload(
         &self,

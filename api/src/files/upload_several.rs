@@ -25,13 +25,13 @@ impl Operation for UploadFiles {
 /// Files that were stored together.
 #[derive(Object)]
 struct StoredFiles {
-    /// In the order of the form.
+    /// The files in the order of the form.
     items: Vec<File>,
 }
 
 #[derive(ApiResponse)]
 enum Uploaded {
-    /// The files are stored; derived images follow.
+    /// The files are stored; images are derived in the background.
     #[oai(status = 201)]
     Uploaded(Json<StoredFiles>),
 }
@@ -40,8 +40,8 @@ enum Uploaded {
 impl UploadFiles {
     /// Upload several files
     ///
-    /// Each part with a file name, or field `files`, of the form is one, 1 to 100; they are streamed to the store as POST
-    /// /v1/files does. All of them are stored, or none is.
+    /// Each part with a file name, or in a field `files`, is a file: 1 to 100 of them, each as in
+    /// `POST /v1/files`. Either all files are stored, or none.
     #[oai(path = "/files/batch", method = "post", operation_id = "uploadFiles")]
     async fn upload(
         &self,

@@ -9,7 +9,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use uuid::Uuid;
 
-use super::serve::Served;
+use super::serve::ContentResponse;
 use crate::files::serve::{AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS};
 use crate::http::content_host::ContentHost;
 use crate::http::document::Tag;
@@ -29,7 +29,7 @@ impl Operation for ReadVariant {
 impl ReadVariant {
     /// Download a derived image
     ///
-    /// Not found while it is not made; the file's `variants` say how far it is.
+    /// 404 until the image is derived; the `variants` of the file have its state.
     #[oai(
         path = "/files/:id/variants/:preset",
         method = "get",
@@ -40,14 +40,14 @@ impl ReadVariant {
         request: &Request,
         caller: Allowed<FilesRead>,
         id: Path<Uuid>,
-        /// The name of a preset of this installation; `small` and `large` where it has chosen no others.
+        /// The name of a preset of the deployment; `small` and `large` by default.
         preset: Path<String>,
-    ) -> Result<Served> {
+    ) -> Result<ContentResponse> {
         let preset: PresetName = preset.0.parse().map_err(|_| Error::NotFound)?;
         let (owner, id) = (caller.user.id, FileId(id.0));
         let content = self.host.files().variant(owner, id, &preset).await?;
         self.host
-            .give(content, (owner, id, Wanted::Variant(preset)), request)
+            .serve_owner(content, (owner, id, Wanted::Variant(preset)), request)
             .await
     }
 }

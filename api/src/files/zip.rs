@@ -29,8 +29,8 @@ use crate::http::principal::{Allowed, FilesRead};
 
 const MEDIA_TYPE: &str = "application/zip";
 
-/// Files of one archive.
-const MOST_FILES: usize = 100;
+/// The maximum number of files in an archive.
+const MAX_FILES_PER_ARCHIVE: usize = 100;
 
 pub(crate) struct ZipFiles {
     pub(super) files: Files,
@@ -40,37 +40,37 @@ impl Operation for ZipFiles {
     const REFUSALS: Refusals = &[AVAILABILITY_REFUSALS, &[(404, ErrorCode::NotFound)]];
 }
 
-/// Which files are to be packed.
+/// The files to put into an archive.
 #[derive(Object)]
 struct ZipRequest {
-    /// 1 to 100, in the order in which they are packed; one that comes again is packed once.
+    /// 1 to 100 file ids, in the order of the archive. Repeated ids are ignored.
     #[oai(validator(max_items = 100))]
     ids: Vec<Uuid>,
 }
 
 impl ZipRequest {
     fn parse(self) -> plinth_core::Result<Vec<FileId>> {
-        let mut ids: Vec<FileId> = Vec::with_capacity(self.ids.len().min(MOST_FILES));
+        let mut ids: Vec<FileId> = Vec::with_capacity(self.ids.len().min(MAX_FILES_PER_ARCHIVE));
         for id in self.ids.into_iter().map(FileId) {
             if !ids.contains(&id) {
                 ids.push(id);
             }
-            if ids.len() > MOST_FILES {
-                let detail = format!("An archive has at most {MOST_FILES} files.");
+            if ids.len() > MAX_FILES_PER_ARCHIVE {
+                let detail = format!("Expected at most {MAX_FILES_PER_ARCHIVE} files.");
                 return Err(Error::invalid("/ids", Rejection::new("too_long", detail)));
             }
         }
         if ids.is_empty() {
             return Err(Error::invalid(
                 "/ids",
-                Rejection::new("too_short", "Name a file at least."),
+                Rejection::new("too_short", "Expected at least one file."),
             ));
         }
         Ok(ids)
     }
 }
 
-/// An archive that is made while it is sent.
+/// A streamed archive.
 struct Archive(Response);
 
 impl IntoResponse for Archive {
@@ -84,10 +84,10 @@ impl ApiResponse for Archive {
         let binary =
             MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
         let response = MetaResponse {
-            description: "The archive.",
+            description: "A ZIP archive.",
             status: Some(200),
             status_range: None,
-            // As every download: generators of clients know no other type of bytes.
+            // Like every download: client generators know no other binary type.
             content: vec![MetaMediaType {
                 content_type: "application/octet-stream",
                 schema: binary,
@@ -102,22 +102,24 @@ impl ApiResponse for Archive {
     fn register(_registry: &mut Registry) {}
 }
 
-/// Ends the connection in the middle of the answer. An error of the body would not: poem 3.1.12 goes on to poll a
-/// connection that has failed, and hyper then ends a chunked body as if it were whole.
-fn break_off(failure: &Failure) -> ! {
+/// Closes the connection in the middle of the response. An error of the body would not: poem 3.1.12
+/// continues to poll a failed connection, and hyper then ends a chunked body as if it were
+/// complete.
+fn abort_connection(failure: &Failure) -> ! {
     tracing::error!(
         error = error_chain::format_error_chain(failure),
-        "an archive breaks off"
+        "aborted archive"
     );
-    resume_unwind(Box::new("an archive breaks off"))
+    resume_unwind(Box::new("aborted archive"))
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ZipFiles {
     /// Download several files as a ZIP archive
     ///
-    /// Stored, not compressed. Names that would be alike get a number. Where one of the files is not found, nothing is
-    /// sent; where one turns out broken, the answer breaks off.
+    /// The archive is not compressed. Duplicate names get a number. If a file does not exist, the
+    /// response is 404 and nothing is sent. If a file turns out to be corrupt later, the connection
+    /// is closed in the middle of the response.
     #[oai(path = "/files/zip", method = "post", operation_id = "zipFiles")]
     async fn zip(
         &self,
@@ -135,8 +137,9 @@ impl ZipFiles {
         response
             .headers_mut()
             .insert(header::CONTENT_DISPOSITION, disposition);
-        let bytes = bytes
-            .map(|bytes| Ok::<_, io::Error>(bytes.unwrap_or_else(|failure| break_off(&failure))));
+        let bytes = bytes.map(|bytes| {
+            Ok::<_, io::Error>(bytes.unwrap_or_else(|failure| abort_connection(&failure)))
+        });
         response.set_body(Bytes::from_bytes_stream(bytes));
         Ok(Archive(response))
     }

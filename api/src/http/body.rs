@@ -1,4 +1,4 @@
-//! A JSON body: its type, its length and every part of it checked before an operation sees it.
+//! A JSON body, validated against its documented schema before the operation sees it.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -16,16 +16,16 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::failure::{Failure, Result};
 use super::limits::{BodyLimits, BodyProgress};
-use super::shape::Shape;
+use super::schema::BodySchema;
 use super::unique_names::UniqueNames;
 
 const MEDIA_TYPE: &str = "application/json";
 
-/// A body that is what its schema says.
+/// A JSON body that matches its schema.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
-/// The same for an operation that can do without: `None` if the request has no body.
+/// An optional JSON body; `None` if the request has no body.
 #[derive(Debug)]
 pub struct OptionalBody<T>(pub Option<T>);
 
@@ -41,12 +41,12 @@ impl<T: ParseFromJSON + 'static> Body<T> {
 
     fn parse(bytes: &[u8]) -> Result<Self> {
         let UniqueNames(value) = serde_json::from_slice(bytes).map_err(Failure::MalformedJson)?;
-        let faults = shape::<T>().faults(&value);
+        let faults = schema::<T>().faults(&value);
         if !faults.is_empty() {
             return Err(Error::Invalid(faults).into());
         }
         T::parse_from_json(Some(value)).map(Self).map_err(|error| {
-            // The schema is looser than the type: a number beyond its range, for one.
+            // The schema is looser than the type: it has no range of numbers, for example.
             Error::invalid("", Rejection::new("invalid", error.into_message())).into()
         })
     }
@@ -55,8 +55,8 @@ impl<T: ParseFromJSON + 'static> Body<T> {
 impl<T: ParseFromJSON + 'static> OptionalBody<T> {
     async fn read(request: &Request, body: &mut RequestBody) -> Result<Self> {
         let is_json = is_json(request.content_type());
-        // A body whose length is given need not be read to be refused.
-        if !is_json && is_announced(request) {
+        // A body with a declared length can be refused without reading it.
+        if !is_json && has_nonzero_length(request) {
             return Err(Failure::UnsupportedMediaType {
                 expected: MEDIA_TYPE,
             });
@@ -85,7 +85,7 @@ async fn read_bytes(request: &Request, body: &mut RequestBody) -> Result<Bytes> 
         .map_err(|error| Error::internal(Box::new(error)))?;
     let progress = request.data::<BodyProgress>().cloned().unwrap_or_default();
     let reading = body.into_bytes_limit(usize::try_from(limit).unwrap_or(usize::MAX));
-    match progress.reading(reading).await {
+    match progress.track_reading(reading).await {
         Ok(bytes) => Ok(bytes),
         Err(ReadBodyError::PayloadTooLarge) => Err(Error::TooLarge { limit }.into()),
         Err(ReadBodyError::Io(error)) => Err(Failure::BrokenBody(error)),
@@ -93,8 +93,8 @@ async fn read_bytes(request: &Request, body: &mut RequestBody) -> Result<Bytes> 
     }
 }
 
-/// Whether the client gives a length that is not zero.
-fn is_announced(request: &Request) -> bool {
+/// Returns whether the client declares a length other than zero.
+fn has_nonzero_length(request: &Request) -> bool {
     request
         .header(header::CONTENT_LENGTH)
         .is_some_and(|length| length.trim() != "0")
@@ -105,23 +105,24 @@ fn is_json(content_type: Option<&str>) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(MEDIA_TYPE))
 }
 
-/// The schema of `T`, made once.
-fn shape<T: Type + 'static>() -> Arc<Shape> {
-    static KNOWN: LazyLock<RwLock<HashMap<TypeId, Arc<Shape>>>> = LazyLock::new(RwLock::default);
+/// Returns the schema of `T`, which is built once.
+fn schema<T: Type + 'static>() -> Arc<BodySchema> {
+    static SCHEMAS: LazyLock<RwLock<HashMap<TypeId, Arc<BodySchema>>>> =
+        LazyLock::new(RwLock::default);
     let id = TypeId::of::<T>();
-    if let Some(shape) = KNOWN
+    if let Some(schema) = SCHEMAS
         .read()
         .unwrap_or_else(PoisonError::into_inner)
         .get(&id)
     {
-        return shape.clone();
+        return schema.clone();
     }
-    let shape = Arc::new(Shape::of::<T>());
-    KNOWN
+    let schema = Arc::new(BodySchema::new::<T>());
+    SCHEMAS
         .write()
         .unwrap_or_else(PoisonError::into_inner)
-        .insert(id, shape.clone());
-    shape
+        .insert(id, schema.clone());
+    schema
 }
 
 impl<'a, T: ParseFromJSON + Type + 'static> ApiExtractor<'a> for Body<T> {

@@ -1,7 +1,7 @@
-//! Browsers that keep their tokens in cookies: the cookies themselves, and the proof that a page of ours sent them.
+//! Session cookies, and the protection against cross-site request forgery (CSRF).
 //!
-//! A page of somebody else can make a browser send cookies. It cannot read the token that goes with the session
-//! (X-CSRF-Token, a keyed hash of the session's id), and the browser says truthfully where it comes from (Origin).
+//! Another site can make a browser send our cookies. It cannot read the CSRF token of the session
+//! (`X-CSRF-Token`, a keyed hash of the session id), and it cannot change the `Origin` header.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,34 +16,35 @@ use plinth_platform::crypto::{RootKey, Signer};
 use plinth_platform::settings::Settings;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// RFC 6265bis, section 4.1.3: the prefix binds a cookie to this very host, to TLS and to every path.
-pub const ACCESS: &str = "__Host-plinth_access";
-const REFRESH: &str = "__Host-plinth_refresh";
-const DEVICE: &str = "__Host-plinth_device";
+/// The cookie of the access token. The prefix binds the cookie to this host, to TLS and to every
+/// path (RFC 6265bis, section 4.1.3).
+pub const ACCESS_COOKIE: &str = "__Host-plinth_access";
+const REFRESH_COOKIE: &str = "__Host-plinth_refresh";
+const DEVICE_COOKIE: &str = "__Host-plinth_device";
 
 pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 const CSRF_CONTEXT: &str = "csrf v1";
 
-/// How long browsers keep the refresh token.
+/// How long a browser keeps the refresh token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionLifetime(pub(crate) Duration);
 
 impl SessionLifetime {
-    pub(crate) fn of(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self(settings.auth.session_lifetime)
     }
 }
 
-/// Tells pages of ours from others.
+/// Verifies that an unsafe request with a session cookie comes from an allowed page.
 #[derive(Clone)]
-pub struct Pages(Arc<Inner>);
+pub struct CsrfGuard(Arc<Inner>);
 
 struct Inner {
     signer: Signer,
     origins: Vec<String>,
 }
 
-impl Pages {
+impl CsrfGuard {
     pub fn new(settings: &Settings, root: &RootKey) -> Self {
         let own = origin_of(&settings.general.public_url);
         let origins = std::iter::once(own)
@@ -55,17 +56,17 @@ impl Pages {
         }))
     }
 
-    /// What a page of ours has to send with every unsafe request of this session.
+    /// Returns the CSRF token that a page has to send with every unsafe request of the session.
     pub fn csrf_token(&self, session: SessionId) -> String {
         URL_SAFE_NO_PAD.encode(self.0.signer.tag(CSRF_CONTEXT, session.0.as_bytes()))
     }
 
-    /// Whether a page of ours has sent this request of the session.
-    pub fn have_sent(&self, headers: &HeaderMap, session: SessionId) -> bool {
+    /// Returns whether the request has an allowed origin and the CSRF token of the session.
+    pub fn has_valid_token(&self, headers: &HeaderMap, session: SessionId) -> bool {
         let token = headers
             .get(CSRF_HEADER)
             .and_then(|value| URL_SAFE_NO_PAD.decode(value.as_bytes()).ok());
-        self.is_from_ours(headers)
+        self.has_allowed_origin(headers)
             && token.is_some_and(|tag| {
                 self.0
                     .signer
@@ -73,15 +74,15 @@ impl Pages {
             })
     }
 
-    /// The browser that sent these headers.
+    /// Returns the browser that sent these headers.
     pub fn browser<'a>(&'a self, headers: &'a HeaderMap) -> Browser<'a> {
         Browser {
             headers,
-            pages: self,
+            csrf: self,
         }
     }
 
-    fn is_from_ours(&self, headers: &HeaderMap) -> bool {
+    fn has_allowed_origin(&self, headers: &HeaderMap) -> bool {
         let origin = headers
             .get(header::ORIGIN)
             .and_then(|value| value.to_str().ok());
@@ -89,7 +90,7 @@ impl Pages {
     }
 }
 
-/// Scheme, host and port of a URL (RFC 6454, section 6.2).
+/// Returns scheme, host and port of a URL (RFC 6454, section 6.2).
 fn origin_of(url: &str) -> String {
     url.splitn(4, '/')
         .take(3)
@@ -98,7 +99,7 @@ fn origin_of(url: &str) -> String {
         .to_ascii_lowercase()
 }
 
-/// The cookie of this name.
+/// Returns the value of a cookie.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let values = headers
         .get_all(header::COOKIE)
@@ -113,93 +114,101 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// The browser behind a request, for operations that open, renew or end a session.
 pub struct Browser<'a> {
     headers: &'a HeaderMap,
-    pages: &'a Pages,
+    csrf: &'a CsrfGuard,
 }
 
 impl Browser<'_> {
-    /// Refuses to put a session into a browser for a page of somebody else: its user would act as another.
-    pub fn require_page_of_ours(&self) -> Result<(), Error> {
-        if self.pages.is_from_ours(self.headers) {
+    /// Refuses a login from a page of another origin: it would log the user in to an account of the
+    /// attacker.
+    pub fn require_allowed_origin(&self) -> Result<(), Error> {
+        if self.csrf.has_allowed_origin(self.headers) {
             Ok(())
         } else {
-            Err(foreign_page())
+            Err(csrf_failed())
         }
     }
 
-    /// The refresh token that the browser keeps; `session_of` tells whose it is.
+    /// Returns the refresh token from the cookie.
+    ///
+    /// # Errors
+    /// The token belongs to a session, as `session_of` finds out, and the request lacks its CSRF
+    /// token.
     pub fn refresh_token(
         &self,
         session_of: impl Fn(&str) -> Option<SessionId>,
     ) -> Result<Option<String>, Error> {
-        let Some(token) = cookie(self.headers, REFRESH) else {
+        let Some(token) = cookie(self.headers, REFRESH_COOKIE) else {
             return Ok(None);
         };
         match session_of(token) {
-            Some(session) if !self.pages.have_sent(self.headers, session) => Err(foreign_page()),
+            Some(session) if !self.csrf.has_valid_token(self.headers, session) => {
+                Err(csrf_failed())
+            }
             _ => Ok(Some(token.to_owned())),
         }
     }
 
-    /// The refresh token of the session that a login replaces.
+    /// Returns the refresh token of the session that a login replaces.
     pub fn replaced_refresh_token(&self) -> Option<&str> {
-        cookie(self.headers, REFRESH)
+        cookie(self.headers, REFRESH_COOKIE)
     }
 
-    /// By which the device is known.
+    /// Returns the token that marks the device as known.
     pub fn device_token(&self) -> Option<String> {
-        cookie(self.headers, DEVICE).map(str::to_owned)
+        cookie(self.headers, DEVICE_COOKIE).map(str::to_owned)
     }
 
     pub fn has_session(&self) -> bool {
-        cookie(self.headers, ACCESS).is_some() || cookie(self.headers, REFRESH).is_some()
+        cookie(self.headers, ACCESS_COOKIE).is_some()
+            || cookie(self.headers, REFRESH_COOKIE).is_some()
     }
 
     pub fn csrf_token(&self, session: SessionId) -> String {
-        self.pages.csrf_token(session)
+        self.csrf.csrf_token(session)
     }
 }
 
-/// The refusal of a request that a page of another site may have sent.
-pub(crate) fn foreign_page() -> Error {
+/// Returns the error for a request that a page of another site may have sent.
+pub(crate) fn csrf_failed() -> Error {
     Error::Forbidden {
         code: ErrorCode::CsrfFailed,
-        detail: "A request with a cookie needs X-CSRF-Token and comes from an allowed origin."
+        detail: "A request with a session cookie needs a valid X-CSRF-Token and an allowed Origin."
             .to_owned(),
     }
 }
 
-/// What a browser is given to keep; `None` leaves what it has.
+/// The cookies that a response sets; `None` leaves a cookie unchanged.
 #[derive(Debug, Default)]
-pub struct Kept<'a> {
+pub struct SessionCookies<'a> {
     pub access_token: Option<(&'a str, Duration)>,
     pub refresh_token: Option<(&'a str, Duration)>,
     pub device_token: Option<(&'a str, Duration)>,
 }
 
-impl Kept<'_> {
-    /// The Set-Cookie fields.
+impl SessionCookies<'_> {
+    /// Returns the `Set-Cookie` fields.
     pub fn cookies(&self) -> impl Iterator<Item = HeaderValue> {
         let named = [
-            (ACCESS, self.access_token),
-            (REFRESH, self.refresh_token),
-            (DEVICE, self.device_token),
+            (ACCESS_COOKIE, self.access_token),
+            (REFRESH_COOKIE, self.refresh_token),
+            (DEVICE_COOKIE, self.device_token),
         ];
-        named.into_iter().filter_map(|(name, kept)| {
-            let (value, lifetime) = kept?;
-            Some(set(name, value, lifetime))
+        named.into_iter().filter_map(|(name, cookie)| {
+            let (value, lifetime) = cookie?;
+            Some(set_cookie(name, value, lifetime))
         })
     }
 }
 
-/// The Set-Cookie fields that make a browser forget its session; the device stays known.
-pub fn forget() -> [HeaderValue; 2] {
+/// Returns the `Set-Cookie` fields that delete the session from a browser. The device cookie stays.
+pub fn clear_session_cookies() -> [HeaderValue; 2] {
     [
-        set(ACCESS, "", Duration::ZERO),
-        set(REFRESH, "", Duration::ZERO),
+        set_cookie(ACCESS_COOKIE, "", Duration::ZERO),
+        set_cookie(REFRESH_COOKIE, "", Duration::ZERO),
     ]
 }
 
-fn set(name: &'static str, value: &str, lifetime: Duration) -> HeaderValue {
+fn set_cookie(name: &'static str, value: &str, lifetime: Duration) -> HeaderValue {
     let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
     let cookie = Cookie::build((name, value))
         .path("/")
@@ -230,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_found_among_others_by_its_whole_name() {
+    fn a_cookie_is_found_by_its_full_name() {
         let mut headers = HeaderMap::new();
         headers.append(
             header::COOKIE,
@@ -240,22 +249,27 @@ mod tests {
             header::COOKIE,
             HeaderValue::from_static("__Host-plinth_access=3=4"),
         );
-        assert_eq!(cookie(&headers, ACCESS), Some("3=4"));
-        assert_eq!(cookie(&headers, REFRESH), None);
+        assert_eq!(cookie(&headers, ACCESS_COOKIE), Some("3=4"));
+        assert_eq!(cookie(&headers, REFRESH_COOKIE), None);
     }
 
     #[test]
-    fn cookies_are_closed_to_scripts_and_to_other_sites() {
-        let kept = Kept {
+    fn session_cookies_are_hidden_from_scripts_and_other_sites() {
+        let cookies = SessionCookies {
             access_token: Some(("abc", Duration::from_mins(5))),
-            ..Kept::default()
+            ..SessionCookies::default()
         };
-        let cookies: Vec<_> = kept.cookies().collect();
+        let cookies: Vec<_> = cookies.cookies().collect();
         assert_eq!(cookies.len(), 1);
         assert_eq!(
             cookies[0],
             "__Host-plinth_access=abc; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=300"
         );
-        assert!(forget()[0].to_str().expect("text").contains("Max-Age=0"));
+        assert!(
+            clear_session_cookies()[0]
+                .to_str()
+                .expect("text")
+                .contains("Max-Age=0")
+        );
     }
 }

@@ -1,54 +1,56 @@
-//! Preconditions of a download, in the order of RFC 9110, section 13.2.2.
+//! Preconditions of a download, evaluated in the order of RFC 9110, section 13.2.2.
 
 use std::time::{Duration, SystemTime};
 
 use poem::http::{HeaderMap, HeaderName, header};
 
-/// What the preconditions of a request say of a content.
+/// The result of evaluating the preconditions of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precondition {
     Met,
-    /// The client has these bytes already.
+    /// The client already has these bytes.
     NotModified,
-    /// The client means other bytes.
+    /// The client expects other bytes.
     Failed,
 }
 
-/// Compares the preconditions with a content, whose `etag` is strong and in its quotes. A tag is believed before a time,
-/// which has seconds only; a time that cannot be read is ignored.
+/// Evaluates the preconditions against content with a strong, quoted `etag`.
+///
+/// An entity tag takes precedence over a date, which has a resolution of one second. A malformed
+/// date is ignored.
 pub fn check(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Precondition {
-    let is_meant = match tags(headers, header::IF_MATCH) {
-        // Strongly: a weak tag matches nothing.
+    let is_match = match tags(headers, header::IF_MATCH) {
+        // Strong comparison: a weak tag matches nothing.
         Some(tags) => listed(&tags).any(|tag| tag == "*" || tag == etag),
         None => time(headers, header::IF_UNMODIFIED_SINCE)
             .is_none_or(|time| is_unmodified(modified, time)),
     };
-    if !is_meant {
+    if !is_match {
         return Precondition::Failed;
     }
-    let is_known = match tags(headers, header::IF_NONE_MATCH) {
+    let is_cached = match tags(headers, header::IF_NONE_MATCH) {
         Some(tags) => {
             listed(&tags).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
         }
         None => time(headers, header::IF_MODIFIED_SINCE)
             .is_some_and(|time| is_unmodified(modified, time)),
     };
-    if is_known {
+    if is_cached {
         Precondition::NotModified
     } else {
         Precondition::Met
     }
 }
 
-/// Returns whether a Range header is one of this content (section 13.1.5). A date is not believed: two versions of one
-/// second have the same.
-pub fn is_same_range(headers: &HeaderMap, etag: &str) -> bool {
+/// Returns whether a Range header refers to this content (RFC 9110, section 13.1.5). A date never
+/// matches, because two versions can share a second.
+pub fn applies_to_range(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get(header::IF_RANGE)
         .is_none_or(|value| value == etag)
 }
 
-/// A list that may come in several fields.
+/// Returns the values of a list header, which can span several fields, as one list.
 fn tags(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let values: Vec<_> = headers
         .get_all(name)

@@ -1,4 +1,4 @@
-//! Users' files on a host of their own, if the deployment has one: nothing in a file then shares an origin with the API.
+//! The optional separate host for users' files, which keeps them off the origin of the API.
 
 use std::sync::Arc;
 
@@ -7,33 +7,33 @@ use plinth_platform::settings::HttpUrl;
 
 use super::host::Host;
 
-/// Serves contents, or redirects to the host that serves them. The answers are made where files are.
+/// The services that serve file content, or redirect to the host that serves it.
 #[derive(Clone)]
 pub(crate) struct ContentHost {
     pub(crate) files: Files,
     pub(crate) tickets: ContentTickets,
-    pub(crate) elsewhere: Option<Arc<Elsewhere>>,
+    pub(crate) separate: Option<Arc<SeparateHost>>,
 }
 
-/// The other host.
-pub(crate) struct Elsewhere {
-    /// Without a slash at its end.
+/// The separate host for users' files.
+pub(crate) struct SeparateHost {
+    /// The base URL, without a trailing slash.
     pub(crate) url: String,
     pub(crate) host: Host,
 }
 
 impl ContentHost {
     pub(crate) fn new(files: &Files, tickets: ContentTickets, url: Option<&HttpUrl>) -> Self {
-        let elsewhere = url.map(|url| {
-            Arc::new(Elsewhere {
+        let separate = url.map(|url| {
+            Arc::new(SeparateHost {
                 url: url.trim_end_matches('/').to_owned(),
-                host: Host::of(url),
+                host: Host::from_url(url),
             })
         });
         Self {
             files: files.clone(),
             tickets,
-            elsewhere,
+            separate,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Digest fields (RFC 9530): of those that a client sends, SHA-256 is compared.
+//! Digest fields (RFC 9530). Only SHA-256 is supported.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,18 +9,19 @@ use poem::http::{HeaderMap, HeaderName};
 pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 pub const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
-/// As it is sent.
-pub fn write(sha256: &[u8; 32]) -> String {
+/// Returns the value of a digest field.
+pub fn format_sha256(sha256: &[u8; 32]) -> String {
     format!("sha-256=:{}:", STANDARD.encode(sha256))
 }
 
-/// The SHA-256 that one of these fields gives; `None` where none does. Other algorithms are passed over.
-pub fn read(headers: &HeaderMap, names: &[HeaderName]) -> Result<Option<[u8; 32]>, Error> {
+/// Returns the SHA-256 in the first of these fields that has one, or `None`. Other algorithms are
+/// ignored.
+pub fn parse_sha256(headers: &HeaderMap, names: &[HeaderName]) -> Result<Option<[u8; 32]>, Error> {
     for name in names {
         for value in headers.get_all(name) {
-            let parsed = value.to_str().ok().map_or(Err(()), sha256_of);
+            let parsed = value.to_str().ok().map_or(Err(()), parse_member);
             let malformed = || {
-                let detail = "A digest is written as sha-256=:base64: (RFC 9530).";
+                let detail = "Expected sha-256=:<base64>: (RFC 9530).";
                 Error::invalid(
                     &format!("/{name}"),
                     Rejection::new("invalid_digest", detail),
@@ -34,8 +35,8 @@ pub fn read(headers: &HeaderMap, names: &[HeaderName]) -> Result<Option<[u8; 32]
     Ok(None)
 }
 
-/// The member `sha-256` of a dictionary of byte sequences (RFC 9651).
-fn sha256_of(field: &str) -> Result<Option<[u8; 32]>, ()> {
+/// Returns the member `sha-256` of a dictionary of byte sequences (RFC 9651).
+fn parse_member(field: &str) -> Result<Option<[u8; 32]>, ()> {
     for member in field.split(',') {
         let (name, value) = member.trim().split_once('=').ok_or(())?;
         if name != "sha-256" {
@@ -62,13 +63,13 @@ mod tests {
     fn read_one(value: &str) -> Result<Option<[u8; 32]>, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(REPR_DIGEST, value.parse().expect("a value"));
-        read(&headers, &[CONTENT_DIGEST, REPR_DIGEST])
+        parse_sha256(&headers, &[CONTENT_DIGEST, REPR_DIGEST])
     }
 
     #[test]
-    fn sha_256_is_found_among_others() {
+    fn sha_256_is_found_among_other_algorithms() {
         let digest = [7; 32];
-        let written = write(&digest);
+        let written = format_sha256(&digest);
         assert_eq!(read_one(&written).expect("reads"), Some(digest));
         assert_eq!(
             read_one(&format!("md5=:AAAA:, {written}")).expect("reads"),

@@ -1,4 +1,5 @@
-//! The OpenAPI document: what poem-openapi makes of the operations, completed with what it cannot say.
+//! The OpenAPI document: the output of poem-openapi, completed with security, error codes and
+//! closed schemas.
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -14,48 +15,49 @@ use super::browser;
 use super::operation::{Declaration, Declared};
 use super::principal::Scheme;
 
-/// The capabilities, as the document groups operations.
+/// The capabilities by which the document groups operations.
 #[derive(Tags)]
 pub(crate) enum Tag {
     /// Registration, login and sessions.
     Authentication,
-    /// The account of who is asking.
+    /// The account of the caller.
     Account,
-    /// Everybody's accounts, for administrators.
+    /// All accounts, for administrators.
     Users,
-    /// What accounts may do.
+    /// Roles and their permissions.
     Roles,
     /// Files and the images derived from them.
     Files,
-    /// The inbox of who is asking.
+    /// The inbox of the caller.
     Notifications,
     /// Background jobs and their queues.
     Jobs,
-    /// Who did what.
+    /// The audit log.
     Audit,
 }
 
-/// The operations as a service.
+/// Returns the service that routes and documents the operations.
 pub(crate) fn service<T: OpenApi>(operations: T) -> OpenApiService<T, ()> {
     OpenApiService::new(operations, "Plinth", env!("CARGO_PKG_VERSION"))
         .description("Accounts, files, an audit trail, notifications and background jobs.")
 }
 
-/// Returns the document of these operations in pretty JSON, ending in a line feed.
+/// Returns the OpenAPI document of these operations as indented JSON that ends in a line feed.
 pub(crate) fn document<T: Declared>() -> String {
-    let spec = service(Described::<T>(PhantomData)).spec();
+    let spec = service(DocumentedOperations::<T>(PhantomData)).spec();
     let mut document: Value = serde_json::from_str(&spec).expect("poem-openapi writes JSON");
     complete(&mut document, &T::declarations());
-    // The document is compared as text, and another crate may enable preserve_order of serde_json.
+    // The file is compared as text, and another crate may enable `preserve_order` of serde_json.
     document.sort_all_objects();
     serde_json::to_string_pretty(&document).expect("a value has a text") + "\n"
 }
 
-/// Operations that are described and not served.
-struct Described<T>(PhantomData<T>);
+/// Operations for the document only; they have no routes.
+struct DocumentedOperations<T>(PhantomData<T>);
 
-impl<T: OpenApi> OpenApi for Described<T> {
-    /// One path item a path: an operation is a file here, and poem-openapi writes one path item a file.
+impl<T: OpenApi> OpenApi for DocumentedOperations<T> {
+    /// Merges the operations of a path into one path item: each operation is an `OpenApi` of its
+    /// own, and poem-openapi writes one path item for each.
     fn meta() -> Vec<MetaApi> {
         let mut paths: Vec<MetaPath> = Vec::new();
         for path in T::meta().into_iter().flat_map(|api| api.paths) {
@@ -74,8 +76,8 @@ impl<T: OpenApi> OpenApi for Described<T> {
     fn add_routes(self, _routes: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {}
 }
 
-/// Adds to each operation the refusals that it can answer with, and closes the schemas of bodies: unknown fields
-/// are refused.
+/// Adds its error responses and its security to each operation, and closes the schemas of request
+/// bodies: unknown fields are refused.
 fn complete(document: &mut Value, declarations: &[Declaration]) {
     let paths = document["paths"]
         .as_object_mut()
@@ -89,28 +91,28 @@ fn complete(document: &mut Value, declarations: &[Declaration]) {
                 .iter()
                 .find(|declaration| operation["operationId"] == declaration.id)
                 .expect("every operation is declared");
-            refusals(declaration, operation);
-            admission(method, operation);
+            add_error_responses(declaration, operation);
+            add_security(method, operation);
         }
     }
     document["components"]["securitySchemes"] = security_schemes();
-    let bodies = bodies(document);
+    let bodies = request_body_schemas(document);
     let schemas = document["components"]["schemas"]
         .as_object_mut()
         .expect("a document has schemas");
     for (name, schema) in schemas {
-        single_out_references(schema);
+        keep_only_reference(schema);
         if bodies.contains(name) {
             schema["additionalProperties"] = json!(false);
         } else {
-            admit_null(schema);
+            allow_null(schema);
         }
     }
 }
 
-/// Replaces the name that the signature of an operation left by what it stands for: who may call the operation, and with
-/// which credentials.
-fn admission(method: &str, operation: &mut Map<String, Value>) {
+/// Replaces the placeholder security scheme of an operation by its credentials and its access
+/// rules.
+fn add_security(method: &str, operation: &mut Map<String, Value>) {
     let Some(scheme) = operation.get("security").and_then(|security| {
         let schemes = security.get(0)?.as_object()?;
         schemes.keys().next().map(|name| Scheme::parse(name))
@@ -135,26 +137,28 @@ fn admission(method: &str, operation: &mut Map<String, Value>) {
         operation.insert(name.to_owned(), value);
     }
     let needs = [
-        permission.map(|permission| format!("Needs the permission `{permission}`.")),
-        (!scheme.takes_api_keys()).then(|| "Needs a login; an API key is refused.".to_owned()),
-        scheme.is_in_own_name().then(|| {
-            "An administrator who acts in another person's name is refused (403 `impersonation_forbidden`)."
+        permission.map(|permission| format!("Requires the permission `{permission}`.")),
+        (!scheme.takes_api_keys()).then(|| {
+            "Requires a session; an API key is refused (403 `session_required`).".to_owned()
+        }),
+        scheme.refuses_only_impersonation().then(|| {
+            "An administrator who impersonates a user is refused (403 `impersonation_forbidden`)."
                 .to_owned()
         }),
         scheme.needs_step_up().then(|| {
-            "Needs a proof of a moment ago of who one is (403 `step_up_required` otherwise).".to_owned()
+            "Requires a recent login or step-up (403 `step_up_required` otherwise).".to_owned()
         }),
     ];
     let needs = needs.into_iter().flatten().collect::<Vec<_>>().join(" ");
     if !needs.is_empty() {
-        let said = operation
+        let existing = operation
             .get("description")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let description = if said.is_empty() {
+        let description = if existing.is_empty() {
             needs
         } else {
-            format!("{said}\n\n{needs}")
+            format!("{existing}\n\n{needs}")
         };
         operation.insert("description".to_owned(), json!(description));
     }
@@ -166,27 +170,27 @@ fn security_schemes() -> Value {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "The access token of a login, for a few minutes, or an API key (`plk_...`).",
+            "description": "The access token of a session, valid for a few minutes, or an API key (`plk_...`).",
         },
         "cookie": {
             "type": "apiKey",
             "in": "cookie",
-            "name": browser::ACCESS,
-            "description": "The same token, where a browser keeps it: log in with `keep: cookie`.",
+            "name": browser::ACCESS_COOKIE,
+            "description": "The access token in a cookie: log in with `keep: cookie`.",
         },
         "csrf": {
             "type": "apiKey",
             "in": "header",
             "name": "X-CSRF-Token",
-            "description": "With a cookie, on every unsafe request: the `csrf_token` of the session. The request also \
-                            has to come from an allowed origin.",
+            "description": "The `csrf_token` of the session. Required with the cookie on every unsafe request, \
+                            which also has to come from an allowed origin.",
         },
     })
 }
 
-/// A described property of a named type is that type and the description beside it; generators take the description
-/// for a second type otherwise.
-fn single_out_references(schema: &mut Value) {
+/// Removes everything but the reference from the `allOf` of a property with a description.
+/// Generators take the other parts for a second type.
+fn keep_only_reference(schema: &mut Value) {
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     for property in properties.into_iter().flat_map(Map::values_mut) {
         if let Some(parts) = property.get_mut("allOf").and_then(Value::as_array_mut) {
@@ -195,8 +199,8 @@ fn single_out_references(schema: &mut Value) {
     }
 }
 
-/// What is not required in an answer is null where there is nothing to say.
-fn admit_null(schema: &mut Value) {
+/// Makes every optional property nullable: a response writes null if it has no value.
+fn allow_null(schema: &mut Value) {
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     for (name, property) in properties.into_iter().flatten() {
@@ -206,9 +210,9 @@ fn admit_null(schema: &mut Value) {
     }
 }
 
-/// Replaces the generic answer of an operation by one for each status that it can refuse with, with the codes and their
-/// meanings.
-fn refusals(declaration: &Declaration, operation: &mut Map<String, Value>) {
+/// Replaces the generic error response of an operation by one for each status, with the error codes
+/// and their meanings.
+fn add_error_responses(declaration: &Declaration, operation: &mut Map<String, Value>) {
     let responses = operation
         .get_mut("responses")
         .and_then(Value::as_object_mut)
@@ -229,8 +233,8 @@ fn refusals(declaration: &Declaration, operation: &mut Map<String, Value>) {
     }
 }
 
-/// The names of the schemas that are read from bodies.
-fn bodies(document: &Value) -> Vec<String> {
+/// Returns the names of the schemas of request bodies.
+fn request_body_schemas(document: &Value) -> Vec<String> {
     let operations = document["paths"]
         .as_object()
         .into_iter()

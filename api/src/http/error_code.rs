@@ -1,4 +1,4 @@
-//! The error codes in the OpenAPI document: an enumeration with the meaning of each.
+//! The error codes in the OpenAPI document: an enum with the meaning of each code.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
-/// An error code with a schema: the domain knows nothing of OpenAPI.
+/// An error code with an OpenAPI schema. The domain crate does not depend on OpenAPI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DocumentedCode(pub(super) ErrorCode);
 
@@ -62,11 +62,11 @@ impl ParseFromJSON for DocumentedCode {
 }
 
 static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
-    let mut text = "The stable, machine-readable name of what was refused or failed. Later releases add codes: a client \
-                    handles a code that it does not know by its status.\n"
+    let mut text = "The stable, machine-readable code of the problem. Later releases add codes: \
+                    handle an unknown code by its status.\n"
         .to_owned();
     for code in ErrorCode::ALL {
-        write!(text, "\n- `{code}`: {}", code.meaning()).expect("a String takes every write");
+        write!(text, "\n- `{code}`: {}", code.meaning()).expect("writing to a String never fails");
     }
     text
 });
@@ -98,7 +98,7 @@ mod tests {
         text
     }
 
-    /// The problems that the shipped nginx answers with.
+    /// Returns the problems that the shipped nginx configuration responds with.
     fn problems_of_nginx() -> Vec<Value> {
         let configuration = include_str!("../../../deploy/nginx.conf");
         let bodies = configuration
@@ -125,7 +125,7 @@ mod tests {
                 || of_nginx
                     .iter()
                     .any(|problem| problem["code"] == code.as_str());
-            assert!(is_used, "nothing answers with {code:?}");
+            assert!(is_used, "nothing responds with {code:?}");
         }
     }
 

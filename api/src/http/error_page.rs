@@ -1,4 +1,5 @@
-//! The page that explains the error codes. The `type` of a problem is the URL of its section (RFC 9457, section 3.1.1).
+//! The page that explains the error codes. The `type` of a problem is the URL of its section (RFC
+//! 9457, section 3.1.1).
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,13 +9,13 @@ use plinth_domain::error_code::ErrorCode;
 /// The path of the page.
 pub(crate) const PATH: &str = "/errors";
 
-/// The URL of the page, as clients reach it.
+/// The public URL of the page.
 #[derive(Debug, Clone)]
 pub struct ErrorPage(Arc<str>);
 
 impl ErrorPage {
     /// Returns the page of the API at `public_url`.
-    pub fn of(public_url: &str) -> Self {
+    pub fn new(public_url: &str) -> Self {
         Self(format!("{}{PATH}", public_url.trim_end_matches('/')).into())
     }
 
@@ -28,8 +29,8 @@ impl ErrorPage {
 pub(crate) fn html() -> String {
     let mut page = "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Error codes</title></head>\n<body>\n\
         <h1>Error codes</h1>\n\
-        <p>The <code>code</code> of a problem says what was refused or failed. Its text never changes. Later releases add \
-        codes: a client handles a code that it does not know by its status.</p>\n"
+            <p>The <code>code</code> of a problem is stable and machine-readable. Later releases add \
+            codes: handle an unknown code by its status.</p>\n"
         .to_owned();
     for code in ErrorCode::ALL {
         let statuses: Vec<_> = code.statuses().iter().map(u16::to_string).collect();
@@ -40,12 +41,12 @@ pub(crate) fn html() -> String {
             from_markdown(code.meaning()),
             from_markdown(code.remedy()),
         )
-        .expect("a String takes every write");
+        .expect("writing to a String never fails");
     }
     page + "</body>\n</html>\n"
 }
 
-/// Returns a sentence of Markdown, whose only markup is code in backticks, as HTML.
+/// Converts Markdown whose only markup is code in backticks to HTML.
 fn from_markdown(text: &str) -> String {
     let escaped = text
         .replace('&', "&amp;")
@@ -71,7 +72,7 @@ mod tests {
     fn each_code_has_the_section_that_its_problems_link_to() {
         let page = html();
         for code in ErrorCode::ALL {
-            let url = ErrorPage::of("https://plinth.example/").url(*code);
+            let url = ErrorPage::new("https://plinth.example/").url(*code);
             let (path, id) = url.split_once('#').expect("a fragment");
             assert_eq!(path, "https://plinth.example/errors");
             assert_eq!(page.matches(&format!("<section id=\"{id}\">")).count(), 1);
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn code_in_a_sentence_is_marked_and_nothing_is_markup() {
+    fn code_in_backticks_becomes_an_element_and_markup_is_escaped() {
         assert_eq!(
             from_markdown("Send `A` & `<b>`."),
             "Send <code>A</code> &amp; <code>&lt;b&gt;</code>."

@@ -1,4 +1,4 @@
-//! Why an operation did not do as asked: a capability's refusal, or one of HTTP's own.
+//! Errors of operations: errors of the core, and errors of HTTP itself.
 
 use plinth_core::Error;
 use poem::error::ResponseError;
@@ -9,7 +9,7 @@ use poem_openapi::types::Type as _;
 
 use super::problem::{self, Problem};
 
-/// What an operation answers instead of its result; [`problem`] gives it its shape.
+/// The error of an operation; [`problem`] renders it as a response.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
@@ -20,21 +20,21 @@ pub enum Failure {
     MalformedForm(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the body is not {expected}")]
     UnsupportedMediaType { expected: &'static str },
-    #[error("the body broke off")]
+    #[error("the body ended early")]
     BrokenBody(#[source] std::io::Error),
     #[error("the header field {name} is given more than once")]
     RepeatedField { name: HeaderName },
     /// The client sends too slowly.
-    #[error("the request took too long")]
+    #[error("the client sent the request too slowly")]
     Timeout,
     /// The service did not answer within the deadline.
-    #[error("the answer took too long")]
+    #[error("the deadline of the request passed")]
     DeadlineExceeded,
-    /// The client means other bytes than there are.
+    /// The client expects other bytes than the current ones.
     #[error("a precondition failed")]
     PreconditionFailed,
-    /// The client speaks another version of tus, or does not say which.
-    #[error("another version of tus")]
+    /// The client uses another version of tus, or does not name its version.
+    #[error("unsupported version of tus")]
     UnsupportedTusVersion,
     #[error("the range is not within {size} bytes")]
     RangeNotSatisfiable { size: u64 },
@@ -42,7 +42,7 @@ pub enum Failure {
     Panicked,
 }
 
-/// What `?` in an operation gives.
+/// The result of an operation.
 pub type Result<T> = std::result::Result<T, Failure>;
 
 impl ResponseError for Failure {
@@ -58,7 +58,7 @@ impl ApiResponse for Failure {
             schema: Problem::schema_ref(),
         }];
         let default = MetaResponse {
-            description: "A refusal or a failure.",
+            description: "An error.",
             status: None,
             status_range: None,
             content,

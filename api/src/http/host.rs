@@ -1,15 +1,15 @@
-//! The host that a request asks for.
+//! The host that a request is for.
 
 use poem::Request;
 use poem::http::header;
 
-/// A host, with its port where the URL has one, in lower case.
+/// A host in lower case, with its port if the URL has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host(String);
 
 impl Host {
-    /// That of a URL like `https://host:port/path`.
-    pub fn of(url: &str) -> Self {
+    /// Returns the host of a URL like `https://host:port/path`.
+    pub fn from_url(url: &str) -> Self {
         Self(
             url.split('/')
                 .nth(2)
@@ -19,8 +19,9 @@ impl Host {
     }
 }
 
-/// Whether the request asks for this host. HTTP/2 names it in the target, HTTP/1.1 in `Host`.
-pub fn asked_for(request: &Request, host: &Host) -> bool {
+/// Returns whether the request is for this host. HTTP/2 names the host in the target, HTTP/1.1 in
+/// `Host`.
+pub fn is_requested(request: &Request, host: &Host) -> bool {
     let named = request
         .uri()
         .authority()
@@ -38,11 +39,11 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_the_same_in_any_case_and_with_its_port_only() {
-        let host = Host::of("https://Content.example:8443/");
-        assert!(asked_for(&request("content.EXAMPLE:8443"), &host));
-        assert!(!asked_for(&request("content.example"), &host));
-        assert!(!asked_for(&request("evil-content.example:8443"), &host));
-        assert!(!asked_for(&Request::default(), &host));
+    fn hosts_match_without_case_and_with_their_port() {
+        let host = Host::from_url("https://Content.example:8443/");
+        assert!(is_requested(&request("content.EXAMPLE:8443"), &host));
+        assert!(!is_requested(&request("content.example"), &host));
+        assert!(!is_requested(&request("evil-content.example:8443"), &host));
+        assert!(!is_requested(&Request::default(), &host));
     }
 }

@@ -1,5 +1,5 @@
-//! JSON that poem-openapi has no types for: an answer written straight from the value, for operations that are asked
-//! all the time (its own goes through a tree of values), and objects of any form.
+//! JSON payloads that poem-openapi lacks: a response serialized directly from its value, and
+//! objects with arbitrary members.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,10 @@ use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Documented as [`Json`]; `T` serialises to what its schema says, which a test beside it compares.
+/// A JSON response for frequent operations, documented like [`Json`] but serialized without an
+/// intermediate tree of values.
+///
+/// `T` has to serialize as its schema says; a test next to each use compares the two.
 #[derive(Debug)]
 pub struct DirectJson<T>(pub T);
 
@@ -25,8 +28,7 @@ impl<T: Type> Payload for DirectJson<T> {
 
 impl<T: Serialize + Send> IntoResponse for DirectJson<T> {
     fn into_response(self) -> Response {
-        let body =
-            serde_json::to_vec(&self.0).expect("an answer has no map with keys that are no text");
+        let body = serde_json::to_vec(&self.0).expect("the keys of maps in responses are strings");
         Response::builder()
             .content_type("application/json; charset=utf-8")
             .body(body)
@@ -43,13 +45,13 @@ impl<T: ToJSON> ApiResponse for DirectJson<T> {
     }
 }
 
-/// An object of whatever fields: its form is another standard's.
+/// An object with arbitrary members, whose format another standard defines.
 #[derive(Debug)]
 pub(crate) struct JsonObject(Map<String, Value>);
 
 impl JsonObject {
-    /// None where the value is no object.
-    pub(crate) fn of(value: Value) -> Option<Self> {
+    /// Returns `None` if the value is not an object.
+    pub(crate) fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Object(fields) => Some(Self(fields)),
             _ => None,

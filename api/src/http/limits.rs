@@ -1,4 +1,4 @@
-//! How much of a request is read, and how long a body may stand still.
+//! Limits of request bodies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use plinth_platform::settings::ByteSize;
 
-/// The bounds of reading bodies; put into every request.
+/// The limits of request bodies; every request carries them.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
-    /// The longest JSON body.
+    /// The maximum length of a JSON body.
     pub json: ByteSize,
-    /// How long a streamed body may bring nothing.
+    /// The maximum time without new bytes in a streamed body.
     pub idle: Duration,
 }
 
-/// What a request's body is doing, as its deadline needs it.
+/// The state of a request's body, for the deadline of the request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BodyProgress(Arc<Flags>);
 
@@ -26,25 +26,25 @@ struct Flags {
 }
 
 impl BodyProgress {
-    /// Runs what reads the body.
-    pub(crate) async fn reading<T>(&self, read: impl Future<Output = T>) -> T {
+    /// Runs `read` and marks the body as being read until it ends.
+    pub(crate) async fn track_reading<T>(&self, read: impl Future<Output = T>) -> T {
         self.0.is_reading.store(true, Ordering::Relaxed);
         let read = read.await;
         self.0.is_reading.store(false, Ordering::Relaxed);
         read
     }
 
-    /// Whether the body is still being read: then the client is late, otherwise the service.
+    /// Returns whether the body is still being read. If so, the client is late, not the service.
     pub(crate) fn is_reading(&self) -> bool {
         self.0.is_reading.load(Ordering::Relaxed)
     }
 
-    /// Lifts the deadline: the body has a least rate instead.
-    pub(super) fn stream(&self) {
+    /// Exempts the request from the deadline: a streamed body has a minimum rate instead.
+    pub(super) fn mark_streamed(&self) {
         self.0.is_streamed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the operation reads the body as it comes.
+    /// Returns whether the operation streams the body.
     pub(crate) fn is_streamed(&self) -> bool {
         self.0.is_streamed.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! `X-HTTP-Method-Override` of tus 1.0, for clients whose environment has neither PATCH nor DELETE.
+//! `X-HTTP-Method-Override` of tus 1.0, for clients that cannot send PATCH or DELETE.
 
 use poem::Request;
 use poem::http::{HeaderName, Method};
@@ -7,17 +7,19 @@ use super::tus;
 
 const HEADER: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// Gives a request of the tus protocol the method that it means, before anything else looks at it: who may ask, and what
-/// a page has to prove, is that method's. The actual one is ignored, as the protocol says.
+/// Replaces the method of a tus request by the one in the header.
+///
+/// This runs before authentication and the CSRF check, which depend on the method. The actual
+/// method is ignored, as tus 1.0 requires.
 pub fn apply(request: &mut Request) {
-    let Some(meant) = request.headers().get(HEADER) else {
+    let Some(requested) = request.headers().get(HEADER) else {
         return;
     };
-    // Nobody else's operation is asked by another method than it says.
-    if !tus::is_spoken_at(request.uri().path()) {
+    // Only tus defines the header. It must not change requests to other operations.
+    if !tus::is_tus_path(request.uri().path()) {
         return;
     }
-    if let Ok(method) = Method::from_bytes(meant.as_bytes()) {
+    if let Ok(method) = Method::from_bytes(requested.as_bytes()) {
         request.set_method(method);
     }
 }
@@ -27,8 +29,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_method_that_is_meant_holds_for_uploads_alone() {
-        for (path, meant, method) in [
+    fn the_override_applies_to_uploads_only() {
+        for (path, requested, method) in [
             ("/v1/uploads", "OPTIONS", Method::OPTIONS),
             ("/v1/uploads/1", "PATCH", Method::PATCH),
             ("/v1/uploads/1", "DELETE", Method::DELETE),
@@ -39,10 +41,10 @@ mod tests {
             let request = Request::builder()
                 .method(Method::POST)
                 .uri_str(path)
-                .header(HEADER, meant);
+                .header(HEADER, requested);
             let mut request = request.finish();
             apply(&mut request);
-            assert_eq!(request.method(), method, "{path} {meant}");
+            assert_eq!(request.method(), method, "{path} {requested}");
         }
     }
 }

@@ -1,6 +1,5 @@
-//! What is HTTP's own: reading requests, answering refusals, and what every request passes.
+//! HTTP itself: reading requests, rendering errors, and the layers around the routes.
 
-pub mod bare;
 pub mod body;
 pub mod browser;
 pub mod conditions;
@@ -10,24 +9,25 @@ pub mod document;
 mod error_code;
 pub(crate) mod error_page;
 pub mod failure;
+pub mod headers_only;
 pub mod host;
 pub mod json;
 pub mod limits;
 pub mod method_override;
 pub mod middleware;
+mod min_rate;
 pub mod multipart;
-pub mod octets;
 pub(crate) mod operation;
 pub mod origin;
-mod pace;
 pub mod permissions;
 pub mod principal;
 pub mod problem;
 pub mod range;
 pub(crate) mod route_table;
+pub mod schema;
 pub(crate) mod secret;
-pub mod shape;
 mod single_fields;
 pub mod tus;
 mod unique_names;
+pub mod upload_body;
 pub(crate) mod utc_time;

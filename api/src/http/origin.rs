@@ -1,4 +1,4 @@
-//! Where a request comes from, as the audit log and the jobs need to know it.
+//! The origin of a request, for the audit log and for jobs.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use poem::{FromRequest, Request, RequestBody};
 
 use super::principal::Identity;
 
-/// What the middleware learnt of a request.
+/// The ids of a request, set by [`Observe`](super::middleware::Observe).
 #[derive(Debug, Clone)]
 pub struct RequestContext {
     pub request_id: Arc<str>,
     pub traceparent: Option<String>,
 }
 
-/// The address of the client that stands behind all trusted proxies.
+/// The address of the client behind all trusted proxies.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientIp(pub IpAddr);
 
-/// Longer user agents are cut.
-const USER_AGENT_CHARS: usize = 256;
+/// Longer user agents are truncated.
+const MAX_USER_AGENT_CHARS: usize = 256;
 
-/// The origin of the request; extracted by every operation that changes something.
+/// The origin of a request; every operation that changes something extracts it.
 #[derive(Debug, Clone)]
 pub struct RequestOrigin(pub Origin);
 
@@ -33,7 +33,7 @@ impl<'a> FromRequest<'a> for RequestOrigin {
         let login = caller.and_then(|caller| caller.login());
         let user_agent = request
             .header("user-agent")
-            .map(|text| text.chars().take(USER_AGENT_CHARS).collect());
+            .map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect());
         Ok(Self(Origin {
             actor: caller.map(|caller| caller.user.id),
             session: login.map(|login| login.session),

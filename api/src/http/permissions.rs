@@ -1,11 +1,11 @@
-//! Permissions by name in a body.
+//! Permissions by name in a request or response.
 
 use plinth_core::error::Faults;
 use plinth_domain::closed_set::Recorded;
 use plinth_domain::permission::{Permission, Permissions};
 use plinth_domain::rejection::Rejection;
 
-/// Returns the permissions of these names; each name that is none is kept as a fault of its place below `pointer`.
+/// Parses permission names. Adds a fault for each unknown name to `faults`, below `pointer`.
 pub fn parse(
     faults: &mut Faults,
     pointer: &str,
@@ -14,7 +14,7 @@ pub fn parse(
     let unknown = || {
         Rejection::new(
             "unknown_permission",
-            "GET /v1/permissions lists what there is.",
+            "Unknown permission; GET /v1/permissions lists all.",
         )
     };
     let parsed: Vec<Option<Permission>> = names

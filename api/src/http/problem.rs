@@ -1,4 +1,4 @@
-//! The one shape of every refusal and failure (RFC 9457), and the only place where errors become HTTP.
+//! Maps errors to responses in the format of RFC 9457. Nothing else in this crate does.
 
 use plinth_core::Error;
 use plinth_core::error::FaultList;
@@ -20,51 +20,53 @@ use super::tus;
 
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// Bytes of the list of faults, as JSON.
+/// The maximum size of the list of faults, in bytes of JSON.
 const MAX_LISTED_BYTES: usize = 6 * 1024;
 
-/// Characters of a pointer, and of what is said of a fault: parts of both may be the client's.
-const MAX_POINTER: usize = 200;
-const MAX_DETAIL: usize = 300;
+/// The maximum number of characters of a pointer and of a detail, both of which may repeat text of
+/// the client.
+const MAX_POINTER_CHARS: usize = 200;
+const MAX_DETAIL_CHARS: usize = 300;
 
-/// The code of the last listed fault if there are more.
+/// The code of the last fault in the list if some were omitted.
 const TOO_MANY_FAULTS: &str = "too_many_faults";
 
-/// A refusal or a failure.
+/// A problem (RFC 9457): the body of every error response.
 #[derive(Debug, Object)]
 pub struct Problem {
-    /// The URL of a page about this kind of problem.
+    /// The URL of the documentation of this problem.
     #[oai(rename = "type")]
     kind: String,
-    /// The kind in words.
+    /// A short summary of the problem, the same for every problem with this code.
     title: String,
     /// The HTTP status.
     status: u16,
-    /// The stable, machine-readable name of the kind.
+    /// The stable, machine-readable code of the problem.
     code: DocumentedCode,
-    /// What happened this time and what would help.
+    /// What went wrong in this request, and how to fix it. The text may change.
     #[oai(skip_serializing_if_is_none)]
     detail: Option<String>,
-    /// Names this request in the logs.
+    /// The id of the request, also in the header `X-Request-Id` and in the logs.
     request_id: String,
-    /// What is wrong with which part of the request.
+    /// The invalid parts of the request.
     #[oai(skip_serializing_if_is_none)]
     errors: Option<Vec<FieldProblem>>,
 }
 
-/// What is wrong with one part of a request.
+/// One invalid part of a request.
 #[derive(Debug, Object)]
 struct FieldProblem {
-    /// Where, as a JSON pointer (RFC 6901) into the body; parameters are under `/query`.
+    /// A JSON pointer (RFC 6901) to the part: into the body, to a query parameter (`/query/...`) or
+    /// to a header field.
     pointer: String,
-    /// The stable, machine-readable name of the broken rule.
+    /// The stable, machine-readable code of the broken rule.
     code: String,
-    /// What would be accepted.
+    /// What was expected. The text may change.
     detail: String,
 }
 
-/// What is said of an error.
-struct Verdict {
+/// The parts of a problem that depend on the error.
+struct ProblemParts {
     status: StatusCode,
     code: ErrorCode,
     detail: Option<String>,
@@ -72,8 +74,8 @@ struct Verdict {
     headers: Vec<(HeaderName, String)>,
 }
 
-impl Verdict {
-    /// The refusal of a code that has one status.
+impl ProblemParts {
+    /// Returns the problem of a code that has one status.
     fn new(code: ErrorCode) -> Self {
         debug_assert_eq!(code.statuses().len(), 1, "{code} has several statuses");
         let status =
@@ -87,7 +89,7 @@ impl Verdict {
         }
     }
 
-    /// The refusal of a code by a variant of [`Error`] that stands for one status.
+    /// Returns the problem of a code that has several statuses.
     fn with_status(status: StatusCode, code: ErrorCode) -> Self {
         debug_assert!(
             code.statuses().contains(&status.as_u16()),
@@ -102,17 +104,17 @@ impl Verdict {
         }
     }
 
-    fn because(mut self, detail: impl Into<String>) -> Self {
+    fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    fn with(mut self, name: HeaderName, value: &(impl ToString + ?Sized)) -> Self {
+    fn with_header(mut self, name: HeaderName, value: &(impl ToString + ?Sized)) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
 
-    fn fault(mut self, pointer: String, code: &str, detail: String) -> Self {
+    fn with_fault(mut self, pointer: String, code: &str, detail: String) -> Self {
         self.errors.push(FieldProblem {
             pointer,
             code: code.to_owned(),
@@ -122,41 +124,43 @@ impl Verdict {
     }
 }
 
-/// The answer for an error that left the routes.
-pub(super) fn answer(error: &poem::Error, request_id: &str, page: &ErrorPage) -> Response {
-    let verdict = judge(error);
-    if verdict.status.is_server_error() {
+/// Renders the error of a request as a response.
+pub(super) fn render(error: &poem::Error, request_id: &str, page: &ErrorPage) -> Response {
+    let parts = map_error(error);
+    if parts.status.is_server_error() {
         let failure = error.downcast_ref::<Failure>();
         let error = failure.map_or_else(
             || error.to_string(),
             |failure| error_chain::format_error_chain(failure),
         );
-        // A refusal because of a bound is expected and no failure.
-        if verdict.code == ErrorCode::Busy {
+        // A reached limit is expected: it is not an error of the service.
+        if parts.code == ErrorCode::Busy {
             tracing::warn!(
                 error,
-                code = verdict.code.as_str(),
-                "request refused at a bound"
+                code = parts.code.as_str(),
+                "request refused at a limit"
             );
         } else {
-            tracing::error!(error, code = verdict.code.as_str(), "request failed");
+            tracing::error!(error, code = parts.code.as_str(), "request failed");
         }
     }
     let problem = Problem {
-        kind: page.url(verdict.code),
-        title: verdict.code.title(),
-        status: verdict.status.as_u16(),
-        code: DocumentedCode(verdict.code),
-        detail: verdict.detail.map(|detail| shortened(&detail, MAX_DETAIL)),
+        kind: page.url(parts.code),
+        title: parts.code.title(),
+        status: parts.status.as_u16(),
+        code: DocumentedCode(parts.code),
+        detail: parts
+            .detail
+            .map(|detail| truncate(&detail, MAX_DETAIL_CHARS)),
         request_id: request_id.to_owned(),
-        errors: (!verdict.errors.is_empty()).then(|| listed(verdict.errors)),
+        errors: (!parts.errors.is_empty()).then(|| limit_faults(parts.errors)),
     };
     let mut response = problem
         .to_json_string()
         .with_content_type(CONTENT_TYPE)
         .into_response();
-    response.set_status(verdict.status);
-    for (name, value) in verdict.headers {
+    response.set_status(parts.status);
+    for (name, value) in parts.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }
@@ -164,168 +168,174 @@ pub(super) fn answer(error: &poem::Error, request_id: &str, page: &ErrorPage) ->
     response
 }
 
-/// The status and the code that an error is answered with.
+/// Returns the status and the code of an error.
 pub(super) fn refusal(error: &poem::Error) -> Refusal {
-    let verdict = judge(error);
-    (verdict.status.as_u16(), verdict.code)
+    let parts = map_error(error);
+    (parts.status.as_u16(), parts.code)
 }
 
-/// The status of a failure.
+/// Returns the status of a failure.
 pub(super) fn status(failure: &Failure) -> StatusCode {
-    judge_failure(failure).status
+    map_failure(failure).status
 }
 
-fn judge(error: &poem::Error) -> Verdict {
+fn map_error(error: &poem::Error) -> ProblemParts {
     if let Some(failure) = error.downcast_ref::<Failure>() {
-        return judge_failure(failure);
+        return map_failure(failure);
     }
     if let Some(ParseParamError { name, .. }) = error.downcast_ref() {
         let detail = "The value is not of the documented type.".to_owned();
-        return invalid().fault(format!("/query/{name}"), "invalid_parameter", detail);
+        return validation_failed().with_fault(
+            format!("/query/{name}"),
+            "invalid_parameter",
+            detail,
+        );
     }
-    // A path of the right shape with an id that cannot be one names nothing.
+    // A malformed id in the path cannot exist.
     if error.is::<ParsePathError>() {
-        return Verdict::new(ErrorCode::NotFound);
+        return ProblemParts::new(ErrorCode::NotFound);
     }
     if error.is::<NotFoundError>() {
-        return Verdict::new(ErrorCode::NotFound).because("There is nothing at this path.");
+        return ProblemParts::new(ErrorCode::NotFound).with_detail("No operation has this path.");
     }
     if error.is::<MethodNotAllowedError>() {
-        return Verdict::new(ErrorCode::MethodNotAllowed);
+        return ProblemParts::new(ErrorCode::MethodNotAllowed);
     }
     if error.is::<CorsError>() {
-        return Verdict::new(ErrorCode::OriginNotAllowed)
-            .because("Browsers may not call from this origin.");
+        return ProblemParts::new(ErrorCode::OriginNotAllowed)
+            .with_detail("This origin may not call the API from a browser.");
     }
     match error.status() {
-        status if status.is_client_error() => Verdict {
+        status if status.is_client_error() => ProblemParts {
             status,
-            ..Verdict::new(ErrorCode::BadRequest)
+            ..ProblemParts::new(ErrorCode::BadRequest)
         }
-        .because("The request cannot be understood."),
-        _ => Verdict::new(ErrorCode::Internal),
+        .with_detail("The request is malformed."),
+        _ => ProblemParts::new(ErrorCode::Internal),
     }
 }
 
-fn judge_failure(failure: &Failure) -> Verdict {
+fn map_failure(failure: &Failure) -> ProblemParts {
     match failure {
-        Failure::Core(error) => judge_core(error),
+        Failure::Core(error) => map_core_error(error),
         Failure::MalformedJson(error) => {
             let what = if error.is_data() {
-                "A name is there twice"
+                "An object has the same member twice"
             } else {
-                "The body is not JSON"
+                "The body is not valid JSON"
             };
-            Verdict::new(ErrorCode::MalformedJson).because(format!(
+            ProblemParts::new(ErrorCode::MalformedJson).with_detail(format!(
                 "{what}: line {}, column {}.",
                 error.line(),
                 error.column()
             ))
         }
-        Failure::MalformedForm(error) => Verdict::new(ErrorCode::MalformedForm)
-            .because(format!("The form cannot be read: {error}.")),
-        Failure::UnsupportedMediaType { expected } => Verdict::new(ErrorCode::UnsupportedMediaType)
-            .because(format!("The body must be {expected}.")),
-        Failure::BrokenBody(_) => {
-            Verdict::new(ErrorCode::BrokenBody).because("The body broke off.")
+        Failure::MalformedForm(error) => ProblemParts::new(ErrorCode::MalformedForm)
+            .with_detail(format!("The form is malformed: {error}.")),
+        Failure::UnsupportedMediaType { expected } => {
+            ProblemParts::new(ErrorCode::UnsupportedMediaType)
+                .with_detail(format!("Expected a body of type {expected}."))
         }
-        Failure::RepeatedField { name } => Verdict::new(ErrorCode::RepeatedField)
-            .because(format!("The header field {name} is given more than once.")),
-        Failure::Timeout => Verdict::new(ErrorCode::Timeout).because("The request took too long."),
-        Failure::DeadlineExceeded => Verdict::new(ErrorCode::DeadlineExceeded)
-            .because("The service did not answer in time.")
-            .with(header::RETRY_AFTER, &1),
-        Failure::PreconditionFailed => Verdict::new(ErrorCode::PreconditionFailed)
-            .because("The content is not the one that If-Match or If-Unmodified-Since means."),
-        Failure::UnsupportedTusVersion => Verdict::new(ErrorCode::TusVersion)
-            .because(format!("Expected Tus-Resumable: {}.", tus::VERSION))
-            .with(HeaderName::from_static("tus-version"), tus::VERSION),
-        Failure::RangeNotSatisfiable { size } => Verdict::new(ErrorCode::RangeNotSatisfiable)
-            .because(format!("The content has {size} bytes."))
-            .with(header::CONTENT_RANGE, &format!("bytes */{size}")),
-        Failure::Panicked => Verdict::new(ErrorCode::Internal),
+        Failure::BrokenBody(_) => {
+            ProblemParts::new(ErrorCode::BrokenBody).with_detail("The body ended early.")
+        }
+        Failure::RepeatedField { name } => ProblemParts::new(ErrorCode::RepeatedField)
+            .with_detail(format!("Header field {name} given more than once.")),
+        Failure::Timeout => {
+            ProblemParts::new(ErrorCode::Timeout).with_detail("The body was sent too slowly.")
+        }
+        Failure::DeadlineExceeded => ProblemParts::new(ErrorCode::DeadlineExceeded)
+            .with_detail("The service did not respond in time.")
+            .with_header(header::RETRY_AFTER, &1),
+        Failure::PreconditionFailed => ProblemParts::new(ErrorCode::PreconditionFailed)
+            .with_detail("The content does not match If-Match or If-Unmodified-Since."),
+        Failure::UnsupportedTusVersion => ProblemParts::new(ErrorCode::TusVersion)
+            .with_detail(format!("Expected Tus-Resumable: {}.", tus::VERSION))
+            .with_header(HeaderName::from_static("tus-version"), tus::VERSION),
+        Failure::RangeNotSatisfiable { size } => ProblemParts::new(ErrorCode::RangeNotSatisfiable)
+            .with_detail(format!("The content has {size} bytes."))
+            .with_header(header::CONTENT_RANGE, &format!("bytes */{size}")),
+        Failure::Panicked => ProblemParts::new(ErrorCode::Internal),
     }
 }
 
-fn judge_core(error: &Error) -> Verdict {
+fn map_core_error(error: &Error) -> ProblemParts {
     match error {
-        Error::Invalid(faults) => faults.iter().fold(invalid(), |verdict, fault| {
+        Error::Invalid(faults) => faults.iter().fold(validation_failed(), |parts, fault| {
             let Rejection { code, detail } = &fault.rejection;
-            verdict.fault(
-                shortened(&fault.pointer, MAX_POINTER),
+            parts.with_fault(
+                truncate(&fault.pointer, MAX_POINTER_CHARS),
                 code,
-                shortened(detail, MAX_DETAIL),
+                truncate(detail, MAX_DETAIL_CHARS),
             )
         }),
         Error::Unauthenticated { code, detail } => {
-            Verdict::with_status(StatusCode::UNAUTHORIZED, *code)
-                .because(*detail)
-                .with(header::WWW_AUTHENTICATE, challenge(*code))
+            ProblemParts::with_status(StatusCode::UNAUTHORIZED, *code)
+                .with_detail(*detail)
+                .with_header(header::WWW_AUTHENTICATE, authenticate_challenge(*code))
         }
         Error::Forbidden { code, detail } => {
-            Verdict::with_status(StatusCode::FORBIDDEN, *code).because(detail)
+            ProblemParts::with_status(StatusCode::FORBIDDEN, *code).with_detail(detail)
         }
         Error::Conflict { code, detail } => {
-            Verdict::with_status(StatusCode::CONFLICT, *code).because(detail)
+            ProblemParts::with_status(StatusCode::CONFLICT, *code).with_detail(detail)
         }
-        Error::UploadOffset { offset, detail } => Verdict::new(ErrorCode::UploadOffset)
-            .because(*detail)
-            .with(HeaderName::from_static("upload-offset"), offset),
+        Error::UploadOffset { offset, detail } => ProblemParts::new(ErrorCode::UploadOffset)
+            .with_detail(*detail)
+            .with_header(HeaderName::from_static("upload-offset"), offset),
         Error::NotAvailableYet {
             code,
             detail,
             retry_after,
-        } => Verdict::with_status(StatusCode::CONFLICT, *code)
-            .because(*detail)
-            .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
-        Error::NotFound => Verdict::new(ErrorCode::NotFound),
-        Error::TooLarge { limit } => {
-            Verdict::new(ErrorCode::TooLarge).because(format!("At most {limit} bytes are taken."))
-        }
+        } => ProblemParts::with_status(StatusCode::CONFLICT, *code)
+            .with_detail(*detail)
+            .with_header(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
+        Error::NotFound => ProblemParts::new(ErrorCode::NotFound),
+        Error::TooLarge { limit } => ProblemParts::new(ErrorCode::TooLarge)
+            .with_detail(format!("Expected at most {limit} bytes.")),
         Error::TypeNotAllowed {
             media_type,
             allowed,
-        } => Verdict::new(ErrorCode::TypeNotAllowed).because(format!(
-            "The file is {media_type}, as its first bytes show; taken are {allowed}."
+        } => ProblemParts::new(ErrorCode::TypeNotAllowed).with_detail(format!(
+            "The file is of type {media_type}, as its first bytes show. Expected one of {allowed}."
         )),
-        Error::ChecksumMismatch => Verdict::new(ErrorCode::ChecksumMismatch)
-            .because("The bytes do not have the checksum that came with them; they are not kept."),
-        Error::DigestMismatch => Verdict::new(ErrorCode::DigestMismatch).because(
-            "The bytes that came do not have the digest that came with them; nothing was stored.",
-        ),
-        Error::Interrupted => {
-            Verdict::new(ErrorCode::Interrupted).because("The content broke off.")
-        }
-        Error::RateLimited(verdict) => Verdict::new(ErrorCode::RateLimited)
-            .because("Too many requests; wait as long as Retry-After says.")
-            .with(
+        Error::ChecksumMismatch => ProblemParts::new(ErrorCode::ChecksumMismatch)
+            .with_detail("The bytes do not match Upload-Checksum and were discarded."),
+        Error::DigestMismatch => ProblemParts::new(ErrorCode::DigestMismatch)
+            .with_detail("The content does not match its digest. Nothing was stored."),
+        Error::Interrupted => ProblemParts::new(ErrorCode::Interrupted)
+            .with_detail("The content ended before its declared length."),
+        Error::RateLimited(limit) => ProblemParts::new(ErrorCode::RateLimited)
+            .with_detail("Too many requests. Wait for the seconds in Retry-After.")
+            .with_header(
                 header::RETRY_AFTER,
-                &verdict.retry_after_ms.div_ceil(1000).max(1),
+                &limit.retry_after_ms.div_ceil(1000).max(1),
             )
-            .with(HeaderName::from_static("ratelimit-remaining"), &0)
-            .with(
+            .with_header(HeaderName::from_static("ratelimit-remaining"), &0)
+            .with_header(
                 HeaderName::from_static("ratelimit-reset"),
-                &verdict.reset_ms.div_ceil(1000),
+                &limit.reset_ms.div_ceil(1000),
             ),
         Error::TooManyAtOnce {
             code,
             detail,
             retry_after,
-        } => Verdict::with_status(StatusCode::TOO_MANY_REQUESTS, *code)
-            .because(detail)
-            .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
-        Error::Busy { retry_after } => Verdict::new(ErrorCode::Busy)
-            .because("There is too much to do just now; try again.")
-            .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
-        Error::Unavailable { .. } => Verdict::new(ErrorCode::Unavailable)
-            .because("A part of the service does not answer; try again.")
-            .with(header::RETRY_AFTER, &1),
-        Error::Internal(_) => Verdict::new(ErrorCode::Internal),
+        } => ProblemParts::with_status(StatusCode::TOO_MANY_REQUESTS, *code)
+            .with_detail(detail)
+            .with_header(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
+        Error::Busy { retry_after } => ProblemParts::new(ErrorCode::Busy)
+            .with_detail("The service is overloaded. Try again after the seconds in Retry-After.")
+            .with_header(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
+        Error::Unavailable { .. } => ProblemParts::new(ErrorCode::Unavailable)
+            .with_detail("A part of the service is unavailable. Try again later.")
+            .with_header(header::RETRY_AFTER, &1),
+        Error::Internal(_) => ProblemParts::new(ErrorCode::Internal),
     }
 }
 
-/// As many as make no large answer. The rest is counted: whatever a request is, its refusal is a few kilobytes.
-fn listed(mut errors: Vec<FieldProblem>) -> Vec<FieldProblem> {
+/// Limits the list of faults, so that an error response is only a few kilobytes. The last entry
+/// counts the omitted faults.
+fn limit_faults(mut errors: Vec<FieldProblem>) -> Vec<FieldProblem> {
     let mut bytes = 0;
     let fits = errors.iter().take(FaultList::MAX + 1).take_while(|error| {
         bytes += error.to_json_string().len() + 1;
@@ -346,20 +356,21 @@ fn listed(mut errors: Vec<FieldProblem>) -> Vec<FieldProblem> {
     errors
 }
 
-/// The beginning of a text that a client may have made long.
-fn shortened(text: &str, max: usize) -> String {
+/// Truncates a text to `max` characters.
+fn truncate(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-fn invalid() -> Verdict {
-    Verdict::new(ErrorCode::ValidationFailed).because("Parts of the request are invalid.")
+fn validation_failed() -> ProblemParts {
+    ProblemParts::new(ErrorCode::ValidationFailed).with_detail("Parts of the request are invalid.")
 }
 
-/// RFC 6750, section 3: a request without credentials is told no error.
-fn challenge(code: ErrorCode) -> &'static str {
+/// Returns the challenge for a code. A request without credentials gets no error attribute (RFC
+/// 6750, section 3).
+fn authenticate_challenge(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::AuthenticationRequired
         | ErrorCode::InvalidCredentials
@@ -377,7 +388,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps the levels of events.
+    /// Records the levels of log events.
     struct Levels(Arc<Mutex<Vec<Level>>>);
 
     impl tracing::Subscriber for Levels {
@@ -400,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_at_a_bound_is_no_error_in_the_log() {
+    fn a_reached_limit_is_logged_as_a_warning() {
         let logged = Arc::new(Mutex::default());
         tracing::subscriber::with_default(Levels(logged.clone()), || {
             for error in [
@@ -413,10 +424,10 @@ mod tests {
                 },
                 Error::NotFound,
             ] {
-                answer(
+                render(
                     &Failure::Core(error).into(),
                     "1",
-                    &ErrorPage::of("http://localhost"),
+                    &ErrorPage::new("http://localhost"),
                 );
             }
         });

@@ -1,48 +1,48 @@
-//! The Range header (RFC 9110, section 14): one range or several.
+//! The Range header (RFC 9110, section 14), with one range or several.
 
 use plinth_object_store::ByteRange;
 
-/// Ranges that one request may ask for; whoever asks for more gets the whole.
-const MOST: usize = 16;
+/// The maximum number of ranges in a request. A request for more gets the whole content.
+const MAX_RANGES: usize = 16;
 
-/// What of some content is asked for.
+/// The part of the content that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RequestedRange {
     Whole,
     Part(ByteRange),
-    /// In the order in which they were asked for; no two overlap.
+    /// Several ranges without overlap, in the order of the request.
     Parts(Vec<ByteRange>),
-    /// No range that is within the content.
-    Nothing,
+    /// No range is within the content.
+    Unsatisfiable,
 }
 
-/// Reads the header for content of `size` bytes. What is malformed, of another unit, too much or twice the same asks for
-/// the whole, as a server may answer (section 14.2).
-pub fn wanted(header: Option<&str>, size: u64) -> Wanted {
+/// Parses the header for content of `size` bytes. Ranges that are malformed, overlapping, too many
+/// or of another unit are ignored, as section 14.2 allows: the request gets the whole content.
+pub fn parse_range(header: Option<&str>, size: u64) -> RequestedRange {
     let Some(specs) = header.and_then(specs) else {
-        return Wanted::Whole;
+        return RequestedRange::Whole;
     };
     // A last position before the first one makes the whole header invalid.
     if specs
         .iter()
         .any(|spec| matches!(spec, (Some(first), Some(last)) if last < first))
     {
-        return Wanted::Whole;
+        return RequestedRange::Whole;
     }
     let ranges: Vec<ByteRange> = specs
         .into_iter()
-        .filter_map(|spec| within(spec, size))
+        .filter_map(|spec| clamp(spec, size))
         .collect();
     match ranges.as_slice() {
-        [] => Wanted::Nothing,
-        [one] => Wanted::Part(*one),
-        _ if overlap(&ranges) => Wanted::Whole,
-        _ => Wanted::Parts(ranges),
+        [] => RequestedRange::Unsatisfiable,
+        [one] => RequestedRange::Part(*one),
+        _ if overlap(&ranges) => RequestedRange::Whole,
+        _ => RequestedRange::Parts(ranges),
     }
 }
 
-/// The part of a range that there is.
-fn within(spec: (Option<u64>, Option<u64>), size: u64) -> Option<ByteRange> {
+/// Cuts a range to the content.
+fn clamp(spec: (Option<u64>, Option<u64>), size: u64) -> Option<ByteRange> {
     let end = size.checked_sub(1)?;
     match spec {
         (Some(first), last) => (first <= end).then(|| ByteRange {
@@ -63,14 +63,14 @@ fn overlap(ranges: &[ByteRange]) -> bool {
     sorted.windows(2).any(|two| two[0].last >= two[1].first)
 }
 
-/// `bytes=first-last, first-last` with either side of each absent.
+/// Parses `bytes=first-last, first-last`, where either number of a range can be missing.
 fn specs(header: &str) -> Option<Vec<(Option<u64>, Option<u64>)>> {
     let (unit, specs) = header.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
     }
     let specs: Vec<_> = specs.split(',').map(spec).collect::<Option<_>>()?;
-    (specs.len() <= MOST).then_some(specs)
+    (specs.len() <= MAX_RANGES).then_some(specs)
 }
 
 fn spec(text: &str) -> Option<(Option<u64>, Option<u64>)> {
@@ -92,12 +92,12 @@ mod tests {
 
     use super::*;
 
-    fn part(first: u64, last: u64) -> Wanted {
-        Wanted::Part(ByteRange { first, last })
+    fn part(first: u64, last: u64) -> RequestedRange {
+        RequestedRange::Part(ByteRange { first, last })
     }
 
-    fn parts(ranges: &[(u64, u64)]) -> Wanted {
-        Wanted::Parts(
+    fn parts(ranges: &[(u64, u64)]) -> RequestedRange {
+        RequestedRange::Parts(
             ranges
                 .iter()
                 .map(|(first, last)| ByteRange {
@@ -109,56 +109,62 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_read_as_the_standard_says() {
+    fn ranges_are_parsed_as_the_standard_requires() {
         let cases = [
-            (None, Wanted::Whole),
+            (None, RequestedRange::Whole),
             (Some("bytes=0-99"), part(0, 99)),
             (Some("bytes=0-0"), part(0, 0)),
             (Some("BYTES = 10-"), part(10, 999)),
             (Some("bytes=990-2000"), part(990, 999)),
             (Some("bytes=-5"), part(995, 999)),
             (Some("bytes=-5000"), part(0, 999)),
-            (Some("bytes=1000-"), Wanted::Nothing),
-            (Some("bytes=-0"), Wanted::Nothing),
-            (Some("bytes=9-3"), Wanted::Whole),
-            (Some("bytes=a-b"), Wanted::Whole),
-            (Some("bytes=-"), Wanted::Whole),
-            (Some("lines=1-2"), Wanted::Whole),
+            (Some("bytes=1000-"), RequestedRange::Unsatisfiable),
+            (Some("bytes=-0"), RequestedRange::Unsatisfiable),
+            (Some("bytes=9-3"), RequestedRange::Whole),
+            (Some("bytes=a-b"), RequestedRange::Whole),
+            (Some("bytes=-"), RequestedRange::Whole),
+            (Some("lines=1-2"), RequestedRange::Whole),
             (Some("bytes=0-1, 3-4"), parts(&[(0, 1), (3, 4)])),
             (Some("bytes=-1,0-0"), parts(&[(999, 999), (0, 0)])),
             (Some("bytes=5-6,2000-"), part(5, 6)),
-            (Some("bytes=2000-,3000-"), Wanted::Nothing),
-            (Some("bytes=0-9,5-"), Wanted::Whole),
-            (Some("bytes=0-1,9-3"), Wanted::Whole),
-            (Some("bytes=0-1,,3-4"), Wanted::Whole),
+            (Some("bytes=2000-,3000-"), RequestedRange::Unsatisfiable),
+            (Some("bytes=0-9,5-"), RequestedRange::Whole),
+            (Some("bytes=0-1,9-3"), RequestedRange::Whole),
+            (Some("bytes=0-1,,3-4"), RequestedRange::Whole),
             (
                 Some(
                     "bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14,16-16,18-18,20-20,22-22,24-24,26-26,28-28,30-30,32-32",
                 ),
-                Wanted::Whole,
+                RequestedRange::Whole,
             ),
             (Some("bytes=0-99999999999999999999999"), part(0, 999)),
         ];
         for (header, expected) in cases {
-            assert_eq!(wanted(header, 1000), expected, "{header:?}");
+            assert_eq!(parse_range(header, 1000), expected, "{header:?}");
         }
-        assert_eq!(wanted(Some("bytes=0-"), 0), Wanted::Nothing);
-        assert_eq!(wanted(Some("bytes=-1"), 0), Wanted::Nothing);
+        assert_eq!(
+            parse_range(Some("bytes=0-"), 0),
+            RequestedRange::Unsatisfiable
+        );
+        assert_eq!(
+            parse_range(Some("bytes=-1"), 0),
+            RequestedRange::Unsatisfiable
+        );
     }
 
     proptest! {
         #[test]
-        fn every_part_is_within_the_content_and_none_comes_twice(
+        fn ranges_are_within_the_content_and_do_not_overlap(
             header in "(bytes=)?[0-9,a -]{0,30}", size in 0u64..5000,
         ) {
-            let ranges = match wanted(Some(&header), size) {
-                Wanted::Part(range) => vec![range],
-                Wanted::Parts(ranges) => ranges,
-                Wanted::Whole | Wanted::Nothing => vec![],
+            let ranges = match parse_range(Some(&header), size) {
+                RequestedRange::Part(range) => vec![range],
+                RequestedRange::Parts(ranges) => ranges,
+                RequestedRange::Whole | RequestedRange::Unsatisfiable => vec![],
             };
             prop_assert!(ranges.iter().all(|range| range.first <= range.last && range.last < size));
             let sum: u64 = ranges.iter().map(|range| range.last - range.first + 1).sum();
-            prop_assert!(sum <= size, "no request makes the answer larger than the content");
+            prop_assert!(sum <= size, "a response is never larger than the content");
         }
     }
 }

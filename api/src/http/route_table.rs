@@ -1,4 +1,4 @@
-//! What the layers around the routes know of an operation before it is chosen, by the path of the request.
+//! Properties of operations that the outer layers need before routing, by the path of the request.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,27 +8,29 @@ use plinth_core::access::Purpose;
 
 use super::operation::{Declaration, Hosts};
 
-/// Properties of operations by path. Operations of one path share them.
+/// Properties of operations by path. Operations with the same path share them.
 #[derive(Debug, Clone)]
 pub struct RouteTable(Arc<Routes>);
 
 #[derive(Debug, Default)]
 struct Routes {
-    /// The operations with a rate limit of their own, by their path, or by its pattern if it has parameters.
+    /// Rate limits of operations with a limit of their own, by their path.
+    ///
+    /// Paths with parameters are in `purposes_by_pattern`.
     purposes: HashMap<String, Purpose>,
     purposes_by_pattern: Vec<(Pattern, Purpose)>,
     /// The operations that the host of users' files serves.
     content: Vec<(Pattern, Hosts)>,
-    /// The paths up to a secret, e.g. `/v1/links/`.
-    before_secrets: Vec<String>,
+    /// The paths up to a secret, for example `/v1/links/`.
+    secret_prefixes: Vec<String>,
 }
 
-/// A path whose segments are texts or, where `None`, parameters.
+/// A path whose segments are literals or parameters (`None`).
 #[derive(Debug, PartialEq, Eq)]
 struct Pattern(Vec<Option<String>>);
 
 impl Pattern {
-    fn of(path: &str) -> Self {
+    fn parse(path: &str) -> Self {
         let segments = path.split('/');
         Self(
             segments
@@ -49,7 +51,7 @@ impl Pattern {
 }
 
 impl RouteTable {
-    pub(crate) fn of(declarations: &[Declaration]) -> Self {
+    pub(crate) fn new(declarations: &[Declaration]) -> Self {
         let mut routes = Routes::default();
         for declaration in declarations {
             let (path, purpose) = (&declaration.path, declaration.purpose);
@@ -57,22 +59,24 @@ impl RouteTable {
                 if path.contains('{') {
                     routes
                         .purposes_by_pattern
-                        .push((Pattern::of(path), purpose));
+                        .push((Pattern::parse(path), purpose));
                 } else {
                     routes.purposes.insert(path.clone(), purpose);
                 }
             }
             if declaration.hosts != Hosts::Api {
-                routes.content.push((Pattern::of(path), declaration.hosts));
+                routes
+                    .content
+                    .push((Pattern::parse(path), declaration.hosts));
             }
             if let Some(secret) = &declaration.secret {
                 let parameter = format!("{{{secret}}}");
                 let (before, _) = declaration
                     .path
                     .split_once(&parameter)
-                    .expect("the parameter is one of the path");
-                if !routes.before_secrets.iter().any(|known| known == before) {
-                    routes.before_secrets.push(before.to_owned());
+                    .expect("the parameter is in the path");
+                if !routes.secret_prefixes.iter().any(|known| known == before) {
+                    routes.secret_prefixes.push(before.to_owned());
                 }
             }
         }
@@ -83,28 +87,29 @@ impl RouteTable {
     pub(crate) fn purpose(&self, path: &str) -> Purpose {
         let exact = self.0.purposes.get(path);
         let mut patterns = self.0.purposes_by_pattern.iter();
-        let found = exact.or_else(|| {
+        let matching = exact.or_else(|| {
             let (_, purpose) = patterns.find(|(pattern, _)| pattern.matches(path))?;
             Some(purpose)
         });
-        found.copied().unwrap_or(Purpose::Other)
+        matching.copied().unwrap_or(Purpose::Other)
     }
 
     /// Returns the hosts that serve this path.
     pub(crate) fn hosts(&self, path: &str) -> Hosts {
         let mut routes = self.0.content.iter();
-        let found = routes.find(|(pattern, _)| pattern.matches(path));
-        found.map_or(Hosts::Api, |(_, hosts)| *hosts)
+        let matching = routes.find(|(pattern, _)| pattern.matches(path));
+        matching.map_or(Hosts::Api, |(_, hosts)| *hosts)
     }
 
-    /// Returns the path as it may be logged: without its secret, also below it where no operation is.
-    pub(crate) fn loggable<'a>(&self, path: &'a str) -> Cow<'a, str> {
-        let found = self
+    /// Returns the path without its secret, for logs. This includes paths below it that no
+    /// operation has.
+    pub(crate) fn redact<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        let matching = self
             .0
-            .before_secrets
+            .secret_prefixes
             .iter()
             .find_map(|before| Some((before, path.strip_prefix(before.as_str())?)));
-        let Some((before, secret)) = found else {
+        let Some((before, secret)) = matching else {
             return Cow::Borrowed(path);
         };
         let rest = secret.find('/').map_or("", |end| &secret[end..]);
@@ -117,8 +122,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_matches_paths_of_its_shape() {
-        let pattern = Pattern::of("/v1/links/{token}/tickets");
+    fn a_pattern_matches_paths_with_the_same_segments() {
+        let pattern = Pattern::parse("/v1/links/{token}/tickets");
         assert!(pattern.matches("/v1/links/a/tickets"));
         for other in [
             "/v1/links/a",

@@ -1,4 +1,4 @@
-//! A secret in a path: whoever has the link, or the ticket, has what it opens.
+//! A secret in a path: the token of a link or of a ticket.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::fmt;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 
-/// The format that the document gives to text that is not shown (OpenAPI 3.0, section 4.4). Of a parameter with it, the
-/// value is left out of logs and traces.
+/// The OpenAPI format of hidden text (OpenAPI 3.0, section 4.4). A parameter with this format is
+/// left out of logs and traces.
 const FORMAT: &str = "password";
 
-/// A text that does not show itself.
+/// A string whose debug output is redacted.
 #[derive(Clone)]
 pub(crate) struct Secret(pub(crate) String);
 

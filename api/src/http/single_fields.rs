@@ -1,11 +1,13 @@
-//! Header fields that have one value (RFC 9110, section 5.3). Of two, a proxy may read the first and the API the last.
+//! Header fields that must have one value (RFC 9110, section 5.3). Of two values, a proxy may read
+//! the first and the API the last.
 
 use poem::http::{HeaderMap, HeaderName, header};
 
 use super::failure::{Failure, Result};
 
-/// The fields that the API decides by. Tracing fields are not among them: a broken one is ignored.
-const SINGLE: [HeaderName; 17] = [
+/// The fields that affect a decision of the API. Tracing fields are missing here: a malformed one
+/// is ignored.
+const SINGLE_VALUE_FIELDS: [HeaderName; 17] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     header::HOST,
@@ -27,11 +29,11 @@ const SINGLE: [HeaderName; 17] = [
 
 /// Refuses a request that gives one of these fields more than once.
 pub(super) fn check(headers: &HeaderMap) -> Result<()> {
-    // Almost every request: no field comes twice.
+    // Fast path: no field is repeated.
     if headers.len() == headers.keys_len() {
         return Ok(());
     }
-    match SINGLE
+    match SINGLE_VALUE_FIELDS
         .iter()
         .find(|name| headers.get_all(*name).iter().nth(1).is_some())
     {

@@ -1,12 +1,12 @@
-//! JSON in which no object has two members of one name (RFC 8259, section 4): of two, one reader may take the first
-//! and another the last.
+//! JSON without repeated members (RFC 8259, section 4): of two members with the same name, one
+//! reader may take the first and another the last.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// A value that was read so.
+/// A value in which no object has the same member twice.
 pub(super) struct UniqueNames(pub(super) Value);
 
 impl<'de> Deserialize<'de> for UniqueNames {
@@ -64,7 +64,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut object = Map::new();
         while let Some((name, UniqueNames(value))) = members.next_entry::<String, _>()? {
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name is there twice"));
+                return Err(A::Error::custom("an object has the same member twice"));
             }
         }
         Ok(Value::Object(object))
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_there_twice_is_refused_at_any_depth() {
+    fn a_repeated_member_is_refused_at_any_depth() {
         for text in [
             r#"{"a":1,"a":1}"#,
             r#"{"a":1,"b":2,"a":3}"#,
@@ -93,7 +93,7 @@ mod tests {
                 read(text)
                     .expect_err(text)
                     .to_string()
-                    .starts_with("a name is there twice"),
+                    .starts_with("an object has the same member twice"),
                 "{text}"
             );
         }
@@ -120,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everything_else_is_read_as_it_was_written(value in any_value()) {
+        fn all_other_json_is_parsed_unchanged(value in any_value()) {
             let text = value.to_string();
             let plain: Value = serde_json::from_str(&text).expect("it was written");
             prop_assert_eq!(read(&text).expect("it is read"), plain);

@@ -1,4 +1,4 @@
-//! A moment that a client gives, in whatever offset, kept in UTC: so no answer repeats an offset.
+//! A time in a request, converted to UTC, so that responses never repeat the client's offset.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,18 @@ use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-/// The type of every time in a request. Times in answers come from PostgreSQL or the clock, which have UTC only.
+/// The type of every time in a request. Times in responses come from PostgreSQL or the clock and
+/// are always UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UtcTime(OffsetDateTime);
 
 impl UtcTime {
-    /// Returns the moment, whose offset is UTC.
+    /// Returns the time, in UTC.
     pub(crate) fn moment(self) -> OffsetDateTime {
         self.0
     }
 
-    /// RFC 3339 has years of four digits, also after the offset is taken away.
+    /// Parses a time. Its year must have four digits (RFC 3339), also after the conversion to UTC.
     fn parse(text: &str) -> Option<Self> {
         let given = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         let at = given.checked_to_offset(UtcOffset::UTC)?;
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_kept_in_utc_whatever_its_offset() {
+    fn a_time_is_converted_to_utc() {
         for text in [
             "2026-08-01T12:00:00Z",
             "2026-08-02T02:00:00+14:00",
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_of_four_digit_years_in_utc_is_refused() {
+    fn a_time_without_a_four_digit_year_in_utc_is_refused() {
         for text in [
             "",
             "yesterday",

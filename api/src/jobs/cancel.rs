@@ -27,8 +27,9 @@ impl Operation for CancelJob {
 impl CancelJob {
     /// Cancel a background job
     ///
-    /// One that waits is cancelled at once. One that runs is stopped when its worker renews its lease, within some
-    /// seconds: the answer still says `running`. What it did until then is not undone.
+    /// A waiting job is cancelled at once. A running job is stopped when its worker renews its
+    /// lease, within some seconds; until then the response has the state `running`. The effects of
+    /// a running job are not undone. 409 `job_state` if the job has ended.
     #[oai(path = "/jobs/:id/cancel", method = "post", operation_id = "cancelJob")]
     async fn cancel(
         &self,

@@ -23,17 +23,17 @@ pub(crate) struct ListJobs {
 
 impl Operation for ListJobs {}
 
-/// A part of the jobs, the newest first.
+/// A page of jobs, the newest first.
 #[derive(Object)]
 struct JobPage {
     items: Vec<BackgroundJob>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
 impl ListJobs {
-    /// List and search the background jobs
+    /// List background jobs
     #[oai(path = "/jobs", method = "get", operation_id = "listJobs")]
     #[expect(
         clippy::too_many_arguments,
@@ -42,24 +42,24 @@ impl ListJobs {
     async fn list(
         &self,
         _caller: Allowed<JobsRead>,
-        /// Only those of this queue.
+        /// Only jobs of this queue.
         queue: Query<Option<Queue>>,
-        /// Only those of this kind, e.g. `email.verification`.
+        /// Only jobs of this kind, for example `email.verification`.
         kind: Query<Option<String>>,
-        /// Only those in this state.
+        /// Only jobs in this state.
         state: Query<Option<JobState>>,
-        /// Only those that were asked for at this time or later.
+        /// Only jobs that were created at this time or later.
         from: Query<Option<UtcTime>>,
-        /// Only those that were asked for before this time.
+        /// Only jobs that were created before this time.
         until: Query<Option<UtcTime>>,
-        /// Only those that this account asked for.
+        /// Only jobs that this account requested.
         user_id: Query<Option<Uuid>>,
-        /// Only those whose last error has this text in it.
+        /// Only jobs whose last error contains this text.
         error: Query<Option<String>>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<JobPage>> {
         let filter = JobFilter {

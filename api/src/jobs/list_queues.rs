@@ -16,7 +16,7 @@ pub(crate) struct ListQueues {
 
 impl Operation for ListQueues {}
 
-/// Every queue.
+/// All queues.
 #[derive(Object)]
 struct Queues {
     items: Vec<QueueState>,
@@ -24,7 +24,7 @@ struct Queues {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
 impl ListQueues {
-    /// See what waits in each queue
+    /// List the queues
     #[oai(path = "/queues", method = "get", operation_id = "listQueues")]
     async fn list(&self, _caller: Allowed<JobsRead>) -> Result<Json<Queues>> {
         let items = self

@@ -1,4 +1,4 @@
-//! Background jobs and queues over HTTP, for operators: one file an operation.
+//! Background jobs and queues over HTTP, for operators: one file per operation.
 
 mod cancel;
 mod list;

@@ -19,7 +19,7 @@ impl Operation for PauseQueue {}
 
 #[derive(ApiResponse)]
 enum Paused {
-    /// Nothing is taken from it any more.
+    /// The queue is paused.
     #[oai(status = 204)]
     Paused,
 }
@@ -28,7 +28,8 @@ enum Paused {
 impl PauseQueue {
     /// Pause a queue
     ///
-    /// Nothing is taken from it any more, by any worker and across restarts, until it is resumed. Jobs that run go on.
+    /// No worker starts jobs of the queue, also after a restart, until the queue is resumed.
+    /// Running jobs continue.
     #[oai(
         path = "/queues/:name/pause",
         method = "post",

@@ -19,11 +19,11 @@ pub(crate) struct ReadJob {
 
 impl Operation for ReadJob {}
 
-/// A job and its history.
+/// A job with its failed attempts.
 #[derive(Object)]
 struct JobHistory {
     job: BackgroundJob,
-    /// The attempts that did not succeed, the first of them first; the one that did, or runs, is in the job.
+    /// The failed attempts, the first one first. The current or successful attempt is in `job`.
     failed_attempts: Vec<JobAttempt>,
 }
 

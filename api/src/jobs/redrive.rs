@@ -22,34 +22,34 @@ pub(crate) struct RedriveJobs {
 
 impl Operation for RedriveJobs {}
 
-/// Which dead letters; without any field all of them.
+/// A filter of dead letters; an empty filter selects all.
 #[derive(Object)]
 struct RedriveJobsRequest {
     queue: Option<Queue>,
-    /// E.g. `email.verification`.
+    /// The kind of the jobs, for example `email.verification`.
     kind: Option<String>,
-    /// Asked for at this time or later.
+    /// Only jobs that were created at this time or later.
     from: Option<UtcTime>,
-    /// Asked for before this time.
+    /// Only jobs that were created before this time.
     until: Option<UtcTime>,
-    /// Asked for by this account.
+    /// Only jobs that this account requested.
     user_id: Option<Uuid>,
-    /// With this text in the last error.
+    /// Only jobs whose last error contains this text.
     error: Option<String>,
 }
 
-/// What came of it.
+/// The result of a redrive.
 #[derive(Object)]
 struct Redriven {
-    /// Dead letters that are due again.
+    /// The number of dead letters that are due again.
     count: u64,
-    /// Dead letters that could not be made due; the log says why.
+    /// The number of dead letters that could not be made due; the log has the reasons.
     passed_over: u64,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
 impl RedriveJobs {
-    /// Try every dead letter of a filter again
+    /// Redrive dead letters
     #[oai(path = "/jobs/redrive", method = "post", operation_id = "redriveJobs")]
     async fn redrive(
         &self,
@@ -57,15 +57,15 @@ impl RedriveJobs {
         origin: RequestOrigin,
         body: Body<RedriveJobsRequest>,
     ) -> Result<Json<Redriven>> {
-        let asked = body.0;
+        let request = body.0;
         let filter = JobFilter {
-            queue: asked.queue,
-            kind: search("/kind", asked.kind)?,
+            queue: request.queue,
+            kind: search("/kind", request.kind)?,
             state: None,
-            from: asked.from.map(UtcTime::moment),
-            until: asked.until.map(UtcTime::moment),
-            user: asked.user_id.map(UserId),
-            error: search("/error", asked.error)?,
+            from: request.from.map(UtcTime::moment),
+            until: request.until.map(UtcTime::moment),
+            user: request.user_id.map(UserId),
+            error: search("/error", request.error)?,
         };
         let jobs::Redriven { count, passed_over } = self.jobs.redrive(&origin.0, &filter).await?;
         Ok(Json(Redriven { count, passed_over }))

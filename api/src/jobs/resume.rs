@@ -19,7 +19,7 @@ impl Operation for ResumeQueue {}
 
 #[derive(ApiResponse)]
 enum Resumed {
-    /// It goes on.
+    /// The queue is resumed.
     #[oai(status = 204)]
     Resumed,
 }
@@ -28,7 +28,7 @@ enum Resumed {
 impl ResumeQueue {
     /// Resume a queue
     ///
-    /// Its jobs are taken again, within a second.
+    /// Workers start its jobs again within a second.
     #[oai(
         path = "/queues/:name/resume",
         method = "post",

@@ -25,9 +25,10 @@ impl Operation for RetryJob {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
 impl RetryJob {
-    /// Try a background job again
+    /// Retry a background job
     ///
-    /// One that is dead, cancelled, or waits for another attempt is due at once, with all of its attempts before it.
+    /// A job that is dead, cancelled or waiting for a retry is due at once, with all of its
+    /// attempts again. 409 `job_state` in any other state.
     #[oai(path = "/jobs/:id/retry", method = "post", operation_id = "retryJob")]
     async fn retry(
         &self,

@@ -1,4 +1,5 @@
-//! Jobs and queues as operators see them. What a job carries is not shown: it may be somebody's address.
+//! Jobs and queues in responses to operators. Payloads are not shown, because they may contain
+//! personal data.
 
 use plinth_core::Error;
 use plinth_core::jobs::{FailedAttempt, Job, QueueOverview};
@@ -17,28 +18,31 @@ pub(super) struct BackgroundJob {
     queue: Recorded<Queue>,
     /// E.g. `email.verification`. Later releases add kinds, and jobs of former kinds stay.
     kind: String,
+    /// `queued`, `running`, `retrying`, `done`, `dead` or `cancelled`.
     state: JobState,
-    /// Whether it waits until another job of the same key, e.g. the domain of a mail, has ended.
+    /// Whether the job waits for another job with the same key, for example the domain of an
+    /// e-mail.
     parked: bool,
+    /// `high`, `normal` or `low`.
     priority: Priority,
-    /// Attempts so far.
+    /// The number of attempts so far.
     attempts: i16,
     max_attempts: i16,
     created_at: OffsetDateTime,
-    /// When it was or will be due.
+    /// When the job is due, or was.
     run_at: OffsetDateTime,
-    /// When the last attempt began.
+    /// When the last attempt started.
     started_at: Option<OffsetDateTime>,
     finished_at: Option<OffsetDateTime>,
-    /// The process that holds it, or did last.
+    /// The process that runs the job, or ran it last.
     worker: Option<String>,
-    /// With all of its causes.
+    /// The last error with its causes.
     last_error: Option<String>,
-    /// The account that asked for it.
+    /// The account that requested the job.
     user_id: Option<UserId>,
-    /// Of 100, where the kind tells it.
+    /// The progress in percent; null if the kind has none.
     progress: Option<i16>,
-    /// Of the request that asked for it and of every attempt.
+    /// The trace of the request that created the job, and of every attempt.
     trace_id: Option<String>,
 }
 
@@ -90,22 +94,23 @@ impl From<FailedAttempt> for JobAttempt {
     }
 }
 
-/// A queue at a glance. What is finished is not counted, and no number rises above 300,000.
+/// The state of a queue. Finished jobs are not counted. Counts are capped at 300,000.
 #[derive(Object)]
 pub(super) struct QueueState {
     name: Queue,
     paused: bool,
     paused_at: Option<OffsetDateTime>,
     paused_by: Option<UserId>,
-    /// When workers try again, if they have paused it themselves because what its jobs need does not answer.
+    /// When workers retry; set if they paused the queue because a dependency of its jobs is
+    /// unavailable.
     paused_until: Option<OffsetDateTime>,
-    /// Why they have paused it.
+    /// Why workers paused the queue.
     pause_reason: Option<String>,
-    /// Jobs that are due and that nobody holds.
+    /// The number of due jobs that no worker runs.
     due: i64,
-    /// Since the oldest of them was due.
+    /// For how long the oldest of them has been due, in seconds.
     oldest_due_seconds: u64,
-    /// Jobs that have failed or were put off, and are tried again when their time comes.
+    /// The number of jobs that failed or were postponed and are due later.
     retrying: i64,
     running: i64,
     parked: i64,
@@ -132,14 +137,15 @@ impl From<QueueOverview> for QueueState {
     }
 }
 
-/// A text to look for; an empty one would find everything, and PostgreSQL knows no NUL.
+/// Validates a text to search for. An empty text would match all jobs, and PostgreSQL does not
+/// support NUL characters.
 pub(super) fn search(pointer: &str, text: Option<String>) -> Result<Option<String>, Error> {
     let rejection = match &text {
         Some(text) if text.is_empty() => {
-            Rejection::new("too_short", "There is nothing to look for.")
+            Rejection::new("too_short", "Expected a text to search for.")
         }
         Some(text) if text.contains('\0') => {
-            Rejection::new("invalid_text", "No text has a NUL in it.")
+            Rejection::new("invalid_text", "NUL characters are not allowed.")
         }
         _ => return Ok(text),
     };

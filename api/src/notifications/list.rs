@@ -21,14 +21,15 @@ pub(crate) struct ListNotifications {
 
 impl Operation for ListNotifications {}
 
-/// A message in the inbox.
+/// A notification in the inbox.
 #[derive(Object)]
 struct Notification {
     id: NotificationId,
+    /// The stable name of the event, for example `file.processed`.
     kind: Recorded<NotificationKind>,
     title: String,
     body: String,
-    /// What it is about, e.g. the id of a file.
+    /// What the notification is about, for example the id of a file.
     subject: String,
     read_at: Option<OffsetDateTime>,
     created_at: OffsetDateTime,
@@ -48,17 +49,17 @@ impl From<plinth_domain::notification::Notification> for Notification {
     }
 }
 
-/// A part of the inbox, the newest first.
+/// A page of the inbox, the newest first.
 #[derive(Object)]
 struct NotificationPage {
     items: Vec<Notification>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Notifications")]
 impl ListNotifications {
-    /// List the own notifications
+    /// List your notifications
     #[oai(
         path = "/me/notifications",
         method = "get",
@@ -67,10 +68,10 @@ impl ListNotifications {
     async fn list(
         &self,
         caller: Allowed<NotificationsRead>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<NotificationPage>> {
         let page = self

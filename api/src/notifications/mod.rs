@@ -1,4 +1,4 @@
-//! The caller's inbox over HTTP: one file an operation.
+//! The caller's inbox over HTTP: one file per operation.
 
 mod list;
 

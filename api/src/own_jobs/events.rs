@@ -21,11 +21,11 @@ use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
 use crate::http::principal::{Allowed, FilesRead};
 
-/// So often something is sent, that nobody between takes the stream for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The interval of keep-alive comments, so that no proxy closes the stream as idle.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// A stream ends after so long and is asked for anew, by somebody who still may.
-const LONGEST: Duration = Duration::from_mins(5);
+/// The maximum duration of a stream. The client then requests it again, which authorizes it again.
+const MAX_STREAM_DURATION: Duration = Duration::from_mins(5);
 
 pub(crate) struct WatchOwnJob {
     pub(super) jobs: OwnJobs,
@@ -40,20 +40,21 @@ type Events = EventStream<BoxStream<'static, OwnJob>>;
 
 #[derive(ApiResponse)]
 enum Watched {
-    /// Events named `job`, each with the job as it then stands; the last one tells how it ended.
+    /// Events named `job`, each with the current state of the job. The last one has its end state.
     #[oai(status = 200)]
     Events(Events, #[oai(header = "X-Accel-Buffering")] String),
-    /// The job is over, and the client has been told so: an EventSource asks no more.
+    /// The job has ended, and the client has its last event. An EventSource stops reconnecting.
     #[oai(status = 204)]
     Over,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl WatchOwnJob {
-    /// Watch an own job
+    /// Watch one of your jobs
     ///
-    /// Server-sent events: the job as it stands, then each time it has changed, until it is over. A stream ends after five
-    /// minutes at the latest and is then asked for again, as an EventSource does by itself.
+    /// Sends server-sent events: the current state of the job, then each change until it ends. A
+    /// stream lasts at most five minutes; request it again after that, as an EventSource does. 409
+    /// `too_many_streams` if the account has too many open streams.
     #[oai(
         path = "/me/jobs/:id/events",
         method = "get",
@@ -63,7 +64,7 @@ impl WatchOwnJob {
         &self,
         caller: Allowed<FilesRead>,
         id: Path<Uuid>,
-        /// The id of the last event that the client got.
+        /// The id of the last event that the client received.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<String>>,
     ) -> Result<Watched> {
@@ -80,16 +81,18 @@ impl WatchOwnJob {
         }
         let jobs = stream::iter([first]).chain(jobs).map(OwnJob::from);
         let jobs = jobs.take_until(self.draining.clone().cancelled_owned());
-        let jobs = jobs.take_until(tokio::time::sleep(LONGEST)).boxed();
+        let jobs = jobs
+            .take_until(tokio::time::sleep(MAX_STREAM_DURATION))
+            .boxed();
         let events = EventStream::new(jobs)
-            .keep_alive(KEEP_ALIVE)
+            .keep_alive(KEEP_ALIVE_INTERVAL)
             .to_event(event);
-        // A proxy that collects what it passes on would hold it back: nginx asks for this.
+        // Disables the buffering of nginx, which would delay the events.
         Ok(Watched::Events(events, "no".to_owned()))
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a stream gives what it has")]
+#[expect(clippy::needless_pass_by_value, reason = "a stream yields owned items")]
 fn event(job: OwnJob) -> Event {
     Event::message(job.to_json_string())
         .event_type("job")

@@ -18,27 +18,28 @@ pub(crate) struct ListOwnJobs {
 
 impl Operation for ListOwnJobs {}
 
-/// A part of the caller's jobs, the newest first.
+/// A page of the caller's jobs, the newest first.
 #[derive(Object)]
 struct OwnJobPage {
     items: Vec<OwnJob>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ListOwnJobs {
-    /// List the own jobs
+    /// List your jobs
     ///
-    /// What the account has asked for and is done in the background, e.g. the images derived from its files.
+    /// Returns the background jobs that the account requested, for example to derive images from
+    /// its files.
     #[oai(path = "/me/jobs", method = "get", operation_id = "listOwnJobs")]
     async fn list(
         &self,
         caller: Allowed<FilesRead>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<OwnJobPage>> {
         let page = self

@@ -1,4 +1,4 @@
-//! The jobs that the caller asked for, over HTTP: one file an operation.
+//! The jobs that the caller requested, over HTTP: one file per operation.
 
 mod events;
 mod list;

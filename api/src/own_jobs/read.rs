@@ -21,7 +21,7 @@ impl Operation for ReadOwnJob {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ReadOwnJob {
-    /// Read how far an own job is
+    /// Read the progress of one of your jobs
     #[oai(path = "/me/jobs/:id", method = "get", operation_id = "readOwnJob")]
     async fn read(&self, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Json<OwnJob>> {
         Ok(Json(

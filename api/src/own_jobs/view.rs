@@ -1,4 +1,5 @@
-//! A job as its owner sees it: nothing of workers, retries or errors, which are the operators'.
+//! A job in responses to the user who requested it. Workers, retries and errors are shown to
+//! operators only.
 
 use plinth_core::jobs;
 use plinth_domain::id::{FileId, JobId};
@@ -6,15 +7,15 @@ use plinth_domain::job_state::JobState;
 use poem_openapi::{Enum, Object};
 use time::OffsetDateTime;
 
-/// How a job stands, for who waits for it.
+/// The state of a job, for the user who requested it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 enum OwnJobState {
-    /// It has not begun, or will begin again.
+    /// The job has not started, or will be retried.
     Waiting,
     Running,
     Done,
-    /// It is given up.
+    /// The job failed permanently.
     Failed,
     Cancelled,
 }
@@ -31,19 +32,19 @@ impl OwnJobState {
     }
 }
 
-/// A job that the account asked for.
+/// A job that the account requested.
 #[derive(Object)]
 pub(super) struct OwnJob {
     id: JobId,
-    /// E.g. `files.thumbnails`.
+    /// The kind of the job, for example `files.thumbnails`.
     kind: String,
     state: OwnJobState,
-    /// Of 100.
+    /// The progress in percent.
     progress: i16,
-    /// The file that it works on.
+    /// The file that the job processes.
     file_id: Option<FileId>,
     created_at: OffsetDateTime,
-    /// When it began, for the last time.
+    /// When the latest attempt started.
     started_at: Option<OffsetDateTime>,
     finished_at: Option<OffsetDateTime>,
     #[oai(skip)]
@@ -51,7 +52,8 @@ pub(super) struct OwnJob {
 }
 
 impl OwnJob {
-    /// Names what is told here: another text means that something has changed.
+    /// Returns an id of the current state; it changes with every change that is visible to the
+    /// user.
     pub(super) fn version(&self) -> String {
         format!("{}-{:?}-{}", self.attempts, self.state, self.progress).to_lowercase()
     }

@@ -27,16 +27,16 @@ impl Operation for FinishPasskey {
     ]];
 }
 
-/// A passkey that was made.
+/// A new passkey.
 #[derive(Object)]
 struct FinishPasskeyRequest {
-    /// The challenge of the ceremony.
+    /// The challenge of the ceremony, from `/v1/me/passkeys/start`.
     #[oai(validator(max_length = 128))]
     challenge: String,
-    /// What the passkey is to be called, e.g. after its device.
+    /// A name for the passkey, for example that of its device.
     #[oai(validator(max_length = 200))]
     name: String,
-    /// What the browser made: `credential.toJSON()`.
+    /// The credential of the browser: `credential.toJSON()`.
     credential: JsonObject,
 }
 
@@ -44,13 +44,14 @@ struct FinishPasskeyRequest {
 #[derive(Object)]
 struct AddedPasskey {
     passkey: Passkey,
-    /// Codes that stand in for a lost second factor, shown this once; null where the account has some already.
+    /// Codes that replace a lost second factor, shown once. Null if the account has recovery codes
+    /// already.
     recovery_codes: Option<Vec<String>>,
 }
 
 #[derive(ApiResponse)]
 enum Finished {
-    /// The passkey is added.
+    /// The passkey was added.
     #[oai(status = 201)]
     Added(Json<AddedPasskey>),
 }
@@ -59,8 +60,8 @@ enum Finished {
 impl FinishPasskey {
     /// Add a passkey
     ///
-    /// From now on it logs in alone, and is a second factor of the password. The session counts as proved by it: refresh
-    /// the tokens to have them say so.
+    /// The passkey can log in alone, and is a second factor for the password. The session counts as
+    /// verified by it: refresh the tokens to get tokens that say so.
     #[oai(
         path = "/me/passkeys/finish",
         method = "post",

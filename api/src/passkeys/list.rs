@@ -16,7 +16,7 @@ pub(crate) struct ListPasskeys {
 
 impl Operation for ListPasskeys {}
 
-/// Every passkey of an account.
+/// All passkeys of an account.
 #[derive(Object)]
 struct PasskeyList {
     items: Vec<Passkey>,
@@ -24,9 +24,9 @@ struct PasskeyList {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ListPasskeys {
-    /// List the own passkeys
+    /// List your passkeys
     ///
-    /// The oldest first.
+    /// Returns the oldest first.
     #[oai(path = "/me/passkeys", method = "get", operation_id = "listPasskeys")]
     async fn list(&self, caller: InSession<CredentialsRead>) -> Result<Json<PasskeyList>> {
         let passkeys = self.passkeys.list(caller.user.id).await?;

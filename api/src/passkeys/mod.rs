@@ -1,4 +1,4 @@
-//! The caller's own passkeys over HTTP: one file an operation.
+//! The caller's own passkeys over HTTP: one file per operation.
 
 mod finish;
 mod list;

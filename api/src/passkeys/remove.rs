@@ -26,17 +26,19 @@ impl Operation for RemovePasskey {
 
 #[derive(ApiResponse)]
 enum Removed {
-    /// The passkey is gone.
+    /// The passkey was removed.
     #[oai(status = 204)]
     Removed,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl RemovePasskey {
-    /// Remove one of the own passkeys
+    /// Remove one of your passkeys
     ///
-    /// It proves nothing any more; sessions go on. One that the account cannot do without stays (409). The session has proved a
-    /// second factor that the account had before (403 `second_factor_required`).
+    /// Sessions that it opened continue. 409 if the account cannot do without it:
+    /// `no_other_credential` if nothing else can log in, `second_factor_required` if a role
+    /// requires a second factor. The session must have been verified by a second factor that the
+    /// account already had (403 `second_factor_required`).
     #[oai(
         path = "/me/passkeys/:id",
         method = "delete",

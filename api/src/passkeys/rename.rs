@@ -21,7 +21,7 @@ pub(crate) struct RenamePasskey {
 
 impl Operation for RenamePasskey {}
 
-/// What a passkey is to be called.
+/// The new name of a passkey.
 #[derive(Object)]
 struct RenamePasskeyRequest {
     #[oai(validator(max_length = 200))]
@@ -30,7 +30,7 @@ struct RenamePasskeyRequest {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl RenamePasskey {
-    /// Rename one of the own passkeys
+    /// Rename one of your passkeys
     #[oai(
         path = "/me/passkeys/:id",
         method = "patch",

@@ -26,10 +26,10 @@ impl Operation for StartPasskey {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl StartPasskey {
-    /// Begin to add a passkey
+    /// Start to add a passkey
     ///
-    /// Gives what the browser is asked (`navigator.credentials.create`). Its answer goes to `/v1/me/passkeys/finish`, in
-    /// the same session.
+    /// Returns the options for `navigator.credentials.create`. Send the result to
+    /// `/v1/me/passkeys/finish` in the same session.
     #[oai(
         path = "/me/passkeys/start",
         method = "post",

@@ -1,4 +1,4 @@
-//! Passkeys and their ceremonies, as clients see them.
+//! Passkeys and their ceremonies in responses.
 
 use plinth_core::Error;
 use plinth_core::passkeys::{Ceremony, PasskeyView};
@@ -9,13 +9,13 @@ use time::OffsetDateTime;
 
 use crate::http::json::JsonObject;
 
-/// A key on one of the account's devices.
+/// A passkey of an account.
 #[derive(Object)]
 pub(crate) struct Passkey {
     id: PasskeyId,
     name: String,
     created_at: OffsetDateTime,
-    /// Null until it has proved something.
+    /// When the passkey was last used; null if never.
     last_used_at: Option<OffsetDateTime>,
 }
 
@@ -30,13 +30,14 @@ impl From<PasskeyView> for Passkey {
     }
 }
 
-/// What a browser is asked.
+/// A WebAuthn ceremony: the options for the browser.
 #[derive(Object)]
 pub(crate) struct PasskeyCeremony {
-    /// Goes with the answer; good for one, within a few minutes.
+    /// Send it with the credential. It works once, within a few minutes.
     challenge: String,
-    /// The options in WebAuthn's JSON: `PublicKeyCredential.parseCreationOptionsFromJSON` reads those of a new passkey,
-    /// `parseRequestOptionsFromJSON` those of a proof.
+    /// The options in the JSON format of WebAuthn. Parse them with
+    /// `PublicKeyCredential.parseCreationOptionsFromJSON` to add a passkey, and with
+    /// `parseRequestOptionsFromJSON` to log in.
     public_key: JsonObject,
 }
 
@@ -44,8 +45,8 @@ impl TryFrom<Ceremony> for PasskeyCeremony {
     type Error = Error;
 
     fn try_from(ceremony: Ceremony) -> Result<Self, Error> {
-        let public_key = JsonObject::of(ceremony.public_key)
-            .ok_or_else(|| Error::internal("the options of a ceremony are no object"))?;
+        let public_key = JsonObject::from_value(ceremony.public_key)
+            .ok_or_else(|| Error::internal("the options of a ceremony are not an object"))?;
         Ok(Self {
             challenge: ceremony.challenge.reveal(),
             public_key,
@@ -53,7 +54,7 @@ impl TryFrom<Ceremony> for PasskeyCeremony {
     }
 }
 
-/// Reads what a person calls a passkey.
+/// Parses the name of a passkey.
 pub(super) fn parse_name(text: &str) -> Result<DisplayName, Error> {
     DisplayName::parse(text).map_err(|rejection| Error::invalid("/name", rejection))
 }

@@ -11,7 +11,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
 
-use super::name_in_path;
+use super::parse_path_name;
 use super::view::Role;
 use crate::http::body::Body;
 use crate::http::document::Tag;
@@ -32,16 +32,16 @@ impl Operation for ChangeRole {
     ]];
 }
 
-/// What is to be changed; what is not given stays.
+/// The changes; omitted fields stay as they are.
 #[derive(Object)]
 struct ChangeRoleRequest {
-    /// What it is for; null removes the text.
+    /// The purpose of the role; null removes it.
     #[oai(nullable, validator(max_length = 200))]
     description: MaybeUndefined<String>,
-    /// All that its holders may do; the caller has what is added and what is taken away.
+    /// All permissions of the role. The caller must have those that are added or removed.
     #[oai(validator(max_items = 100))]
     permissions: Option<Vec<Recorded<Permission>>>,
-    /// Whether its holders need a second factor.
+    /// Whether the holders of the role need a second factor.
     requires_mfa: Option<bool>,
 }
 
@@ -70,8 +70,8 @@ impl ChangeRoleRequest {
 impl ChangeRole {
     /// Change a role
     ///
-    /// Acts on the next request of each of its holders. What a built-in role allows cannot be changed; whether it asks
-    /// for a second factor can.
+    /// Takes effect with the next request of each holder. The permissions of a built-in role cannot
+    /// be changed (409 `built_in_role`), but `requires_mfa` can.
     #[oai(path = "/roles/:name", method = "patch", operation_id = "changeRole")]
     async fn change(
         &self,
@@ -80,7 +80,7 @@ impl ChangeRole {
         name: Path<String>,
         body: Body<ChangeRoleRequest>,
     ) -> Result<Json<Role>> {
-        let name = name_in_path(&name.0)?;
+        let name = parse_path_name(&name.0)?;
         let role = self
             .roles
             .change(&origin.0, caller.in_session(), &name, body.0.parse()?)

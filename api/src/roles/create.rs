@@ -26,19 +26,19 @@ impl Operation for CreateRole {
     const REFUSALS: Refusals = &[&[(409, ErrorCode::RoleExists), (409, ErrorCode::TooManyRoles)]];
 }
 
-/// A role that is to be.
+/// The properties of a new role.
 #[derive(Object)]
 struct CreateRoleRequest {
-    /// Lower-case letters, digits and dashes.
+    /// The name: lower-case letters, digits and dashes.
     #[oai(validator(max_length = 64))]
     name: String,
-    /// What it is for.
+    /// The purpose of the role.
     #[oai(validator(max_length = 200))]
     description: Option<String>,
-    /// What its holders may do; none that the caller lacks.
+    /// The permissions of the role, as `resource:action`. The caller must have all of them.
     #[oai(validator(max_items = 100))]
     permissions: Vec<Recorded<Permission>>,
-    /// Whether its holders need a second factor; they do not unless given.
+    /// Whether the holders of the role need a second factor. False by default.
     requires_mfa: Option<bool>,
 }
 
@@ -64,16 +64,16 @@ impl CreateRoleRequest {
 
 #[derive(ApiResponse)]
 enum Created {
-    /// The role exists; nobody has it yet.
+    /// The role was created; no account has it yet.
     #[oai(status = 201)]
     Created(Json<Role>),
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Roles")]
 impl CreateRole {
-    /// Make a role
+    /// Create a role
     ///
-    /// Nobody puts a permission into it that he does not have himself.
+    /// The caller cannot include a permission that they do not have.
     #[oai(path = "/roles", method = "post", operation_id = "createRole")]
     async fn create(
         &self,

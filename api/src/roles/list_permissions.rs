@@ -13,12 +13,13 @@ pub(crate) struct ListPermissions;
 
 impl Operation for ListPermissions {}
 
-/// Something that a role may allow.
+/// A permission that a role can include.
 #[derive(Object)]
 struct KnownPermission {
+    /// The name, as `resource:action`.
     name: Permission,
     description: String,
-    /// Whether an API key may carry it.
+    /// Whether an API key can have the permission.
     api_keys: bool,
 }
 
@@ -32,16 +33,13 @@ struct PermissionList {
 impl ListPermissions {
     /// List the permissions
     ///
-    /// What roles are made of.
+    /// Returns all permissions that a role can include.
     #[oai(
         path = "/permissions",
         method = "get",
         operation_id = "listPermissions"
     )]
-    #[expect(
-        clippy::unused_async,
-        reason = "an operation is async, also one whose caller was all that it needs"
-    )]
+    #[expect(clippy::unused_async, reason = "operations are async")]
     async fn list(&self, _caller: Allowed<RolesRead>) -> Result<Json<PermissionList>> {
         let items = Permission::ALL.iter().map(|&permission| KnownPermission {
             name: permission,

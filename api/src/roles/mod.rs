@@ -1,4 +1,4 @@
-//! Roles over HTTP: one file an operation.
+//! Roles over HTTP: one file per operation.
 
 mod change;
 mod create;
@@ -21,7 +21,7 @@ operations! {
     remove::RemoveRole { roles },
 }
 
-/// The name of a role in a path: what cannot be one names nothing.
-fn name_in_path(text: &str) -> plinth_core::Result<RoleName> {
+/// Parses the name of a role in a path. An invalid name cannot exist.
+fn parse_path_name(text: &str) -> plinth_core::Result<RoleName> {
     RoleName::parse(text).map_err(|_| plinth_core::Error::NotFound)
 }

@@ -5,7 +5,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 
-use super::name_in_path;
+use super::parse_path_name;
 use super::view::Role;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
@@ -23,7 +23,7 @@ impl ReadRole {
     /// Read a role
     #[oai(path = "/roles/:name", method = "get", operation_id = "readRole")]
     async fn read(&self, _caller: Allowed<RolesRead>, name: Path<String>) -> Result<Json<Role>> {
-        let role = self.roles.find(&name_in_path(&name.0)?).await?;
+        let role = self.roles.find(&parse_path_name(&name.0)?).await?;
         Ok(Json(role.into()))
     }
 }

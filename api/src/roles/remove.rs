@@ -5,7 +5,7 @@ use plinth_domain::error_code::ErrorCode;
 use poem_openapi::param::Path;
 use poem_openapi::{ApiResponse, OpenApi};
 
-use super::name_in_path;
+use super::parse_path_name;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
@@ -22,7 +22,7 @@ impl Operation for RemoveRole {
 
 #[derive(ApiResponse)]
 enum Removed {
-    /// The role is gone.
+    /// The role was removed.
     #[oai(status = 204)]
     Removed,
 }
@@ -31,7 +31,8 @@ enum Removed {
 impl RemoveRole {
     /// Remove a role
     ///
-    /// One that no account has, that is not built in, and whose permissions the caller has as well.
+    /// Removes a role that no account has (409 `role_in_use`) and that is not built in (409
+    /// `built_in_role`). The caller must have all of its permissions.
     #[oai(path = "/roles/:name", method = "delete", operation_id = "removeRole")]
     async fn remove(
         &self,
@@ -40,7 +41,7 @@ impl RemoveRole {
         name: Path<String>,
     ) -> Result<Removed> {
         self.roles
-            .remove(&origin.0, caller.in_session(), &name_in_path(&name.0)?)
+            .remove(&origin.0, caller.in_session(), &parse_path_name(&name.0)?)
             .await?;
         Ok(Removed::Removed)
     }

@@ -1,19 +1,19 @@
-//! A role as it is shown.
+//! A role in responses.
 
 use plinth_domain::permission::Permission;
 use poem_openapi::Object;
 
-/// A name under which permissions are grouped.
+/// A named set of permissions.
 #[derive(Object)]
 pub(super) struct Role {
     name: String,
-    /// What it is for.
+    /// The purpose of the role.
     description: Option<String>,
-    /// What its holders may do.
+    /// The permissions of the role, as `resource:action`.
     permissions: Vec<Permission>,
-    /// Its holders can do nothing before they have proved a second factor.
+    /// Whether the holders of the role need a second factor before they can do anything else.
     requires_mfa: bool,
-    /// It comes with the product: what it allows cannot be changed.
+    /// Whether the role comes with the product, so that its permissions cannot be changed.
     built_in: bool,
 }
 

@@ -27,15 +27,16 @@ impl Operation for ConfirmTotp {
 /// The proof that the app has the secret.
 #[derive(Object)]
 struct ConfirmTotpRequest {
-    /// What the app shows now; blanks and dashes do not matter.
+    /// The current code of the app. Spaces and dashes are ignored.
     #[oai(validator(max_length = 16))]
     code: String,
 }
 
-/// The app is in force.
+/// A confirmed authenticator app.
 #[derive(Object)]
 struct TotpConfirmation {
-    /// Each logs in once in the place of the app; shown once. Null for whoever has some already.
+    /// Codes that each replace the app for one login, shown once. Null if the account has recovery
+    /// codes already.
     recovery_codes: Option<Vec<String>>,
 }
 
@@ -43,7 +44,8 @@ struct TotpConfirmation {
 impl ConfirmTotp {
     /// Confirm an authenticator app by its first code
     ///
-    /// From now on a login asks for a second factor. The next refresh gives this session tokens that count as such.
+    /// From now on, logins require a second factor. After the next refresh, the tokens of this
+    /// session count as verified by it.
     #[oai(
         path = "/me/mfa/totp/:id/confirm",
         method = "post",

@@ -27,7 +27,7 @@ struct TotpFactor {
     created_at: OffsetDateTime,
 }
 
-/// All of them: there are few.
+/// All authenticator apps of an account.
 #[derive(Object)]
 struct TotpFactors {
     items: Vec<TotpFactor>,
@@ -35,7 +35,7 @@ struct TotpFactors {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ListTotpFactors {
-    /// List the own authenticator apps
+    /// List your authenticator apps
     #[oai(
         path = "/me/mfa/totp",
         method = "get",

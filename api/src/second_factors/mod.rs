@@ -1,4 +1,4 @@
-//! The caller's own second factors over HTTP, but for passkeys: one file an operation.
+//! The caller's own second factors over HTTP, except passkeys: one file per operation.
 
 mod confirm_totp;
 mod list_totp;

@@ -15,16 +15,16 @@ pub(crate) struct ReadRecoveryCodes {
 
 impl Operation for ReadRecoveryCodes {}
 
-/// How the recovery codes stand; the codes themselves were shown once.
+/// The number of recovery codes; the codes themselves are shown only once.
 #[derive(Object)]
 struct RecoveryCodesLeft {
-    /// How many are left.
+    /// The number of unused recovery codes.
     left: u32,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ReadRecoveryCodes {
-    /// Count the own recovery codes
+    /// Count your recovery codes
     #[oai(
         path = "/me/mfa/recovery-codes",
         method = "get",

@@ -19,18 +19,19 @@ impl Operation for RegenerateRecoveryCodes {
     const REFUSALS: Refusals = &[&[(409, ErrorCode::NoSecondFactor)]];
 }
 
-/// New codes.
+/// New recovery codes.
 #[derive(Object)]
 struct RecoveryCodes {
-    /// Each logs in once in the place of a second factor; shown once.
+    /// Codes that each replace a second factor for one login, shown once.
     recovery_codes: Vec<String>,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl RegenerateRecoveryCodes {
-    /// Get new recovery codes
+    /// Replace your recovery codes
     ///
-    /// The old ones end. The session has proved a second factor (403 `second_factor_required`).
+    /// The previous codes become invalid. The session must have been verified by a second factor
+    /// (403 `second_factor_required`).
     #[oai(
         path = "/me/mfa/recovery-codes",
         method = "post",

@@ -23,7 +23,7 @@ impl Operation for RemoveTotp {
 
 #[derive(ApiResponse)]
 enum Removed {
-    /// The app's codes are good for nothing any more.
+    /// The app was removed, and its codes are no longer accepted.
     #[oai(status = 204)]
     Removed,
 }
@@ -32,8 +32,9 @@ enum Removed {
 impl RemoveTotp {
     /// Remove an authenticator app
     ///
-    /// With the last second factor the recovery codes go as well. The session has proved a second factor
-    /// (403 `second_factor_required`).
+    /// Removing the last second factor also removes the recovery codes. 409
+    /// `second_factor_required` if a role requires a second factor. The session must have been
+    /// verified by a second factor (403 `second_factor_required`).
     #[oai(
         path = "/me/mfa/totp/:id",
         method = "delete",

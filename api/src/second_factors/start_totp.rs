@@ -26,29 +26,29 @@ impl Operation for StartTotp {
     ]];
 }
 
-/// An app that is to be added.
+/// A new authenticator app.
 #[derive(Object)]
 struct StartTotpRequest {
-    /// By what its owner tells it from others.
+    /// A name by which the user recognizes the app.
     #[oai(validator(max_length = 200))]
     name: String,
 }
 
-/// What the app has to be told; shown once.
+/// The secret for the app, shown once.
 #[derive(Object)]
 struct TotpEnrolment {
     id: Uuid,
     /// The secret in base32, for typing.
     secret: String,
-    /// The same for apps that take a link.
+    /// The secret as an `otpauth:` URI, for apps that accept a link.
     otpauth_uri: String,
-    /// The same as a QR code, an SVG.
+    /// The URI as a QR code in SVG.
     qr_svg: String,
 }
 
 #[derive(ApiResponse)]
 enum Started {
-    /// The app waits for its first code.
+    /// The app was added and waits for its first code.
     #[oai(status = 201)]
     Started(Json<TotpEnrolment>),
 }
@@ -57,7 +57,7 @@ enum Started {
 impl StartTotp {
     /// Add an authenticator app
     ///
-    /// Nothing asks for its codes before a first one has confirmed that it has the secret.
+    /// Logins do not ask for its codes until a first code confirms it.
     #[oai(path = "/me/mfa/totp", method = "post", operation_id = "startTotp")]
     async fn start(
         &self,

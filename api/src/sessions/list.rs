@@ -20,17 +20,17 @@ impl Operation for ListSessions {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ListSessions {
-    /// List the own sessions
+    /// List your sessions
     ///
-    /// Where the account is logged in, the newest first.
+    /// Returns the newest first.
     #[oai(path = "/me/sessions", method = "get", operation_id = "listSessions")]
     async fn list(
         &self,
         caller: InSession<CredentialsRead>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<SessionPage>> {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;

@@ -1,4 +1,4 @@
-//! The caller's own sessions over HTTP: one file an operation.
+//! The caller's own sessions over HTTP: one file per operation.
 
 mod list;
 mod revoke;

@@ -27,9 +27,9 @@ enum Revoked {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl RevokeSession {
-    /// End one of the own sessions
+    /// End one of your sessions
     ///
-    /// The very next request with its tokens is refused.
+    /// Its tokens are refused from the next request on.
     #[oai(
         path = "/me/sessions/:id",
         method = "delete",

@@ -19,9 +19,9 @@ impl Operation for RevokeOtherSessions {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl RevokeOtherSessions {
-    /// End all other own sessions
+    /// End all your other sessions
     ///
-    /// The one that the request comes with stays.
+    /// The session of the request stays.
     #[oai(
         path = "/me/sessions",
         method = "delete",

@@ -1,4 +1,4 @@
-//! A session as its owner, or an administrator, sees it.
+//! A session in responses to its user or to an administrator.
 
 use plinth_core::auth::SessionView;
 use plinth_core::page::Page;
@@ -8,27 +8,27 @@ use plinth_domain::id::{SessionId, UserId};
 use poem_openapi::Object;
 use time::OffsetDateTime;
 
-/// A login on one device.
+/// A login session of one device.
 #[derive(Object)]
 pub(crate) struct Session {
     id: SessionId,
-    /// Whether the request came with it.
+    /// Whether this is the session of the request.
     current: bool,
-    /// What it seems to run on, e.g. `Firefox on Linux`.
+    /// The browser and operating system that the user agent names, for example `Firefox on Linux`.
     client: Option<String>,
     user_agent: Option<String>,
-    /// Where it was opened from.
+    /// The IP address that opened the session.
     ip: Option<String>,
-    /// How its owner proved who they are (RFC 8176).
+    /// How the user was authenticated (RFC 8176): `pwd`, `otp`, `pop`, `recovery`, `mfa`.
     amr: Vec<Method>,
     created_at: OffsetDateTime,
-    /// When its owner last proved who he is.
+    /// When the user was last authenticated.
     authenticated_at: OffsetDateTime,
-    /// When its tokens were last refreshed.
+    /// When the tokens were last refreshed.
     last_seen_at: OffsetDateTime,
-    /// When it ends unless it is refreshed before.
+    /// When the session ends unless it is refreshed.
     expires_at: OffsetDateTime,
-    /// The administrator who acts in the user's name in it.
+    /// The administrator who impersonates the user in this session.
     impersonator_id: Option<UserId>,
 }
 
@@ -54,16 +54,16 @@ impl Session {
     }
 }
 
-/// A part of the sessions, the newest first.
+/// A page of sessions, the newest first.
 #[derive(Object)]
 pub(crate) struct SessionPage {
     items: Vec<Session>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 impl SessionPage {
-    /// `current` is the session that the request came with.
+    /// Builds a page. `current` is the session of the request.
     pub(crate) fn of(page: Page<SessionView>, current: Option<SessionId>) -> Self {
         let items = page
             .items
@@ -77,10 +77,10 @@ impl SessionPage {
     }
 }
 
-/// What was ended.
+/// The result of ending sessions.
 #[derive(Object)]
 pub(crate) struct SessionsRevoked {
-    /// How many sessions.
+    /// The number of sessions that ended.
     revoked: u64,
 }
 

@@ -11,16 +11,16 @@ use poem_openapi::param::{Header, Path};
 use uuid::Uuid;
 
 use super::checksum::Checksum;
-use super::protocol::{check_version, empty, number, told};
-use super::stretch::Stretch;
-use crate::http::bare::Bare;
+use super::chunk::UploadChunk;
+use super::protocol::{check_version, empty, parse_bytes, with_upload_headers};
 use crate::http::document::Tag;
 use crate::http::failure::{Failure, Result};
-use crate::http::octets::BYTES_REFUSALS;
-use crate::http::octets::{MEDIA_TYPE, Octets};
+use crate::http::headers_only::HeadersOnly;
 use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
+use crate::http::upload_body::UPLOAD_BODY_REFUSALS;
+use crate::http::upload_body::{MEDIA_TYPE, UploadBody};
 
 pub(crate) struct AppendToUpload {
     pub(super) uploads: Resumables,
@@ -29,7 +29,7 @@ pub(crate) struct AppendToUpload {
 
 impl Operation for AppendToUpload {
     const REFUSALS: Refusals = &[
-        BYTES_REFUSALS,
+        UPLOAD_BODY_REFUSALS,
         &[
             (409, ErrorCode::QuotaExceeded),
             (409, ErrorCode::TooManyVersions),
@@ -46,10 +46,11 @@ impl Operation for AppendToUpload {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl AppendToUpload {
-    /// Go on with a resumable upload
+    /// Append to a resumable upload
     ///
-    /// The bytes come as `application/offset+octet-stream`. What arrives is kept though the client breaks off, unless it has an `Upload-Checksum`. With the last byte the file is
-    /// made, and `Plinth-File-Id` names it.
+    /// Send the bytes as `application/offset+octet-stream`. If the connection ends early, the
+    /// received bytes are kept, unless the request has an `Upload-Checksum`. With the last byte the
+    /// file is created, and `Plinth-File-Id` has its id.
     #[oai(
         path = "/uploads/:id",
         method = "patch",
@@ -64,41 +65,42 @@ impl AppendToUpload {
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
-        /// `1.0.0`; without it, or with another version, the request is refused with 412.
+        /// `1.0.0`. Any other version, or none, is refused (412 `tus_version`).
         #[oai(name = "Tus-Resumable")]
         version: Header<Option<String>>,
-        /// Where the bytes of this request begin.
+        /// The offset of the first byte of this request.
         #[oai(name = "Upload-Offset")]
         offset: Header<String>,
-        /// Bytes of the whole, where that was not said before.
+        /// The length of the whole upload in bytes, if it was deferred.
         #[oai(name = "Upload-Length")]
         length: Header<Option<String>>,
-        /// `sha256` or `sha1`, and in base64 what the bytes of this request hash to.
+        /// `sha256` or `sha1`, a space, and the hash of the bytes of this request in base64.
         #[oai(name = "Upload-Checksum")]
         checksum: Header<Option<String>>,
-        octets: Octets,
-    ) -> Result<Bare<204>> {
+        body: UploadBody,
+    ) -> Result<HeadersOnly<204>> {
         check_version(version.0.as_deref())?;
         let (owner, id) = (caller.user.id, BlobId(id.0));
-        let position = number("/header/upload-offset", &offset.0)?;
-        let checksum = checksum.0.as_deref().map(Checksum::read).transpose()?;
+        let position = parse_bytes("/header/upload-offset", &offset.0)?;
+        let checksum = checksum.0.as_deref().map(Checksum::parse).transpose()?;
         let upload = self.uploads.find(owner, id).await?;
-        if !octets.is_typed() {
+        if !body.has_upload_type() {
             return Err(Failure::UnsupportedMediaType {
                 expected: MEDIA_TYPE,
             });
         }
         if let Some(length) = &length.0 {
-            let length = number("/header/upload-length", length)?;
+            let length = parse_bytes("/header/upload-length", length)?;
             self.uploads
                 .set_length(&origin.0, owner, id, length)
                 .await?;
         }
-        // The answer to the last bytes may have been lost: who sends nothing more is told again.
+        // The response to the last bytes may have been lost: a request without further bytes gets
+        // it again.
         if upload.made.is_none() || upload.position != position {
             let uploads = self.uploads.clone();
             let slot = uploads.slot(owner)?;
-            let stretch = Stretch {
+            let chunk = UploadChunk {
                 uploads,
                 origin: origin.0,
                 slot,
@@ -106,10 +108,10 @@ impl AppendToUpload {
                 position,
                 checksum,
             };
-            stretch.add(octets).await?;
+            chunk.add(body).await?;
         }
         let upload = self.uploads.find(owner, id).await?;
-        Ok(Bare(told(
+        Ok(HeadersOnly(with_upload_headers(
             empty(StatusCode::NO_CONTENT),
             &upload,
             self.abandoned_after,

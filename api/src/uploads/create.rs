@@ -14,17 +14,19 @@ use poem_openapi::param::{Header, Query};
 use uuid::Uuid;
 
 use super::checksum::Checksum;
+use super::chunk::UploadChunk;
 use super::metadata::Metadata;
-use super::protocol::{check_version, empty, insert, number, refuse_concatenation, told};
-use super::stretch::Stretch;
-use crate::http::bare::Bare;
+use super::protocol::{
+    check_version, empty, insert, parse_bytes, refuse_concatenation, with_upload_headers,
+};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
-use crate::http::octets::BYTES_REFUSALS;
-use crate::http::octets::Octets;
+use crate::http::headers_only::HeadersOnly;
 use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
+use crate::http::upload_body::UPLOAD_BODY_REFUSALS;
+use crate::http::upload_body::UploadBody;
 
 pub(crate) struct CreateUpload {
     pub(super) uploads: Resumables,
@@ -33,7 +35,7 @@ pub(crate) struct CreateUpload {
 
 impl Operation for CreateUpload {
     const REFUSALS: Refusals = &[
-        BYTES_REFUSALS,
+        UPLOAD_BODY_REFUSALS,
         &[
             (404, ErrorCode::NotFound),
             (409, ErrorCode::QuotaExceeded),
@@ -49,10 +51,10 @@ impl Operation for CreateUpload {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl CreateUpload {
-    /// Begin a resumable upload
+    /// Start a resumable upload
     ///
-    /// By the tus protocol 1.0, with its first bytes, as `application/offset+octet-stream`, or without any. `Location` names
-    /// the upload.
+    /// Follows the tus protocol 1.0, with or without the first bytes as
+    /// `application/offset+octet-stream`. `Location` has the URL of the upload.
     #[oai(path = "/uploads", method = "post", operation_id = "createUpload")]
     #[expect(
         clippy::too_many_arguments,
@@ -62,43 +64,43 @@ impl CreateUpload {
         &self,
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
-        /// `1.0.0`; without it, or with another version, the request is refused with 412.
+        /// `1.0.0`. Any other version, or none, is refused (412 `tus_version`).
         #[oai(name = "Tus-Resumable")]
         version: Header<Option<String>>,
-        /// Bytes of the whole.
+        /// The length of the whole upload in bytes.
         #[oai(name = "Upload-Length")]
         length: Header<Option<String>>,
-        /// `1` where the length is told later.
+        /// `1` if the length is sent later.
         #[oai(name = "Upload-Defer-Length")]
         defer: Header<Option<String>>,
-        /// Keys with values in base64, of which `filename` is taken; 4096 bytes at most.
+        /// Keys with values in base64, at most 4096 bytes. `filename` is the name of the file.
         #[oai(name = "Upload-Metadata")]
         metadata: Header<Option<String>>,
-        /// `sha256` or `sha1`, and in base64 what the bytes of this request hash to.
+        /// `sha256` or `sha1`, a space, and the hash of the bytes of this request in base64.
         #[oai(name = "Upload-Checksum")]
         checksum: Header<Option<String>>,
-        /// The file that it becomes another version of; a new file unless given.
+        /// The file that gets a new version. A new file by default.
         file_id: Query<Option<Uuid>>,
-        mut octets: Octets,
+        mut body: UploadBody,
         request: &Request,
-    ) -> Result<Bare<201>> {
+    ) -> Result<HeadersOnly<201>> {
         check_version(version.0.as_deref())?;
         refuse_concatenation(request)?;
         let length = expected_length(length.0.as_deref(), defer.0.as_deref())?;
-        let metadata = Metadata::read(metadata.0)?;
-        let checksum = checksum.0.as_deref().map(Checksum::read).transpose()?;
+        let metadata = Metadata::parse(metadata.0)?;
+        let checksum = checksum.0.as_deref().map(Checksum::parse).transpose()?;
         let owner = caller.user.id;
-        // Before anything is begun that a refusal would leave behind.
-        octets.require_type().await?;
+        // A refusal must not leave an upload behind.
+        body.require_media_type().await?;
         let slot = self.uploads.slot(owner)?;
         let file = file_id.0.map(FileId);
         let mut upload = self
             .uploads
-            .begin(&origin.0, owner, metadata.described(), file, length)
+            .begin(&origin.0, owner, metadata.parts(), file, length)
             .await?;
         let id = upload.id;
-        if octets.is_typed() || upload.is_whole() {
-            let stretch = Stretch {
+        if body.has_upload_type() || upload.is_whole() {
+            let chunk = UploadChunk {
                 uploads: self.uploads.clone(),
                 origin: origin.0,
                 slot,
@@ -106,25 +108,26 @@ impl CreateUpload {
                 position: 0,
                 checksum,
             };
-            stretch.add(octets).await?;
+            chunk.add(body).await?;
             upload = self.uploads.find(owner, id).await?;
         }
-        let mut response = told(empty(StatusCode::CREATED), &upload, self.abandoned_after);
+        let mut response =
+            with_upload_headers(empty(StatusCode::CREATED), &upload, self.abandoned_after);
         insert(
             &mut response,
             header::LOCATION,
             &format!("/v1/uploads/{id}"),
         );
-        Ok(Bare(response))
+        Ok(HeadersOnly(response))
     }
 }
 
 fn expected_length(length: Option<&str>, defer: Option<&str>) -> plinth_core::Result<Option<u64>> {
     match (length, defer) {
-        (Some(length), None) => number("/header/upload-length", length).map(Some),
+        (Some(length), None) => parse_bytes("/header/upload-length", length).map(Some),
         (None, Some("1")) => Ok(None),
         _ => {
-            let detail = "Either Upload-Length or Upload-Defer-Length: 1 is expected.";
+            let detail = "Expected either Upload-Length or Upload-Defer-Length: 1.";
             Err(Error::invalid(
                 "/header/upload-length",
                 Rejection::new("missing", detail),

@@ -8,39 +8,40 @@ use plinth_domain::rejection::Rejection;
 
 const POINTER: &str = "/header/upload-metadata";
 
-/// Bytes that are kept of an upload.
+/// The maximum length of the metadata of an upload, in bytes.
 const MAX_BYTES: usize = 4096;
 
-/// What a client says of an upload.
+/// The metadata that a client sends with an upload.
 pub(super) struct Metadata {
     name: FileName,
-    /// As the client gave it; HEAD gives it back.
+    /// The field as the client sent it, for the response to HEAD.
     text: Option<String>,
 }
 
 impl Metadata {
-    pub(super) fn read(text: Option<String>) -> Result<Self> {
+    pub(super) fn parse(text: Option<String>) -> Result<Self> {
         let text = text.filter(|text| !text.is_empty());
         if text.as_ref().is_some_and(|text| text.len() > MAX_BYTES) {
-            let detail = format!("At most {MAX_BYTES} bytes are taken.");
+            let detail = format!("Expected at most {MAX_BYTES} bytes.");
             return Err(Error::invalid(POINTER, Rejection::new("too_long", detail)));
         }
         Ok(Self {
-            name: name(text.as_deref())?,
+            name: parse_file_name(text.as_deref())?,
             text,
         })
     }
 
-    /// The name of the file, and the whole.
-    pub(super) fn described(&self) -> (&FileName, Option<&str>) {
+    /// Returns the name of the file, and the field as the client sent it.
+    pub(super) fn parts(&self) -> (&FileName, Option<&str>) {
         (&self.name, self.text.as_deref())
     }
 }
 
-/// The file's name: `filename`, or `name` as some clients say. What a client says of the type is not believed.
-fn name(metadata: Option<&str>) -> Result<FileName> {
+/// Returns the file's name: `filename`, or `name`, which some clients send. The type that the
+/// client sent is ignored.
+fn parse_file_name(metadata: Option<&str>) -> Result<FileName> {
     let malformed = || {
-        let detail = "Keys with values in base64 are expected, separated by commas.";
+        let detail = "Expected keys with values in base64, separated by commas.";
         Error::invalid(POINTER, Rejection::new("invalid_metadata", detail))
     };
     let mut name = None;
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_found_among_others() {
+    fn a_name_is_found_among_other_keys() {
         for (metadata, expected) in [
             (None, "upload"),
             (Some(""), "upload"),
@@ -79,13 +80,13 @@ mod tests {
             (Some("name d29ybGQucG5n, filename Zm9v"), "world.png"),
         ] {
             assert_eq!(
-                name(metadata).expect("reads").as_str(),
+                parse_file_name(metadata).expect("reads").as_str(),
                 expected,
                 "{metadata:?}"
             );
         }
         for wrong in ["filename !", "filename Li4=", "filename /w=="] {
-            assert!(name(Some(wrong)).is_err(), "{wrong}");
+            assert!(parse_file_name(Some(wrong)).is_err(), "{wrong}");
         }
     }
 }

@@ -1,21 +1,21 @@
-//! Resumable uploads over HTTP, by the tus protocol 1.0: one file an operation.
+//! Resumable uploads over HTTP by the tus protocol 1.0: one file per operation.
 
 mod append;
 mod checksum;
+mod chunk;
 mod create;
 mod metadata;
 mod options;
 mod protocol;
-mod stretch;
-mod tell;
+mod read_offset;
 mod terminate;
 
 use crate::http::operation::operations;
 
 operations! {
-    options::TellUploadOptions { uploads },
+    options::ReadUploadOptions { uploads },
     create::CreateUpload { uploads, abandoned_after },
-    tell::TellUpload { uploads, abandoned_after },
+    read_offset::ReadUploadOffset { uploads, abandoned_after },
     append::AppendToUpload { uploads, abandoned_after },
     terminate::TerminateUpload { uploads },
 }

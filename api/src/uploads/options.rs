@@ -6,33 +6,30 @@ use poem_openapi::OpenApi;
 
 use super::checksum;
 use super::protocol::{EXTENSIONS, empty, insert};
-use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::headers_only::HeadersOnly;
 use crate::http::operation::Operation;
 use crate::http::tus::VERSION;
 
-pub(crate) struct TellUploadOptions {
+pub(crate) struct ReadUploadOptions {
     pub(super) uploads: Resumables,
 }
 
-impl Operation for TellUploadOptions {
+impl Operation for ReadUploadOptions {
     const IS_OPEN: bool = true;
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
-impl TellUploadOptions {
-    /// Ask what of the tus protocol is spoken
+impl ReadUploadOptions {
+    /// Read the supported tus version and extensions
     #[oai(
         path = "/uploads",
         method = "options",
         operation_id = "tellUploadOptions"
     )]
-    #[expect(
-        clippy::unused_async,
-        reason = "every operation is asked asynchronously"
-    )]
-    async fn tell(&self) -> Result<Bare<200>> {
+    #[expect(clippy::unused_async, reason = "operations are async")]
+    async fn read(&self) -> Result<HeadersOnly<200>> {
         let mut response = empty(StatusCode::OK);
         insert(
             &mut response,
@@ -54,6 +51,6 @@ impl TellUploadOptions {
             HeaderName::from_static("tus-checksum-algorithm"),
             checksum::ALGORITHMS,
         );
-        Ok(Bare(response))
+        Ok(HeadersOnly(response))
     }
 }

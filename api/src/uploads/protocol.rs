@@ -1,4 +1,4 @@
-//! The tus protocol: its version, its headers, and what of an upload they tell.
+//! The tus protocol: its version, its headers, and the state of an upload in them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use poem::{IntoResponse as _, Request, Response};
 use crate::http::failure::{Failure, Result};
 use crate::http::tus::VERSION;
 
-/// What is offered beyond the core. Concatenation is not: parts are sealed, each with the key of its upload.
+/// The supported extensions. Concatenation is not: each upload is encrypted with a key of its own.
 pub(super) const EXTENSIONS: &str =
     "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination";
 
@@ -21,10 +21,10 @@ const CONCAT: HeaderName = HeaderName::from_static("upload-concat");
 const LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
 const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
-/// Ours: the file that an upload has become.
+/// The file that an upload has become. Not part of tus.
 const FILE_ID: HeaderName = HeaderName::from_static("plinth-file-id");
 
-/// Refuses a client that speaks another version, or names none: every request must name it (tus 1.0, Tus-Resumable).
+/// Refuses a request with another version, or without one, which tus 1.0 requires in every request.
 pub(super) fn check_version(version: Option<&str>) -> Result<()> {
     if version == Some(VERSION) {
         Ok(())
@@ -33,32 +33,31 @@ pub(super) fn check_version(version: Option<&str>) -> Result<()> {
     }
 }
 
-/// Refuses a part of an upload, or a whole made of such parts: taken for uploads of their own, the parts would become
-/// files.
+/// Refuses the concatenation extension. Otherwise its partial uploads would become files of their
+/// own.
 pub(super) fn refuse_concatenation(request: &Request) -> Result<()> {
     if request.headers().contains_key(CONCAT) {
-        let detail = "Uploads cannot be joined: each is sealed with a key of its own, so that all of their bytes would be \
-                      read and written again. Send the file as one upload, without parallel ones.";
+        let detail = "Upload-Concat is not supported. Send the file as one upload.";
         let rejection = Rejection::new("not_offered", detail);
         return Err(Error::invalid("/header/upload-concat", rejection).into());
     }
     Ok(())
 }
 
-/// A number of bytes in a header.
-pub(super) fn number(pointer: &str, text: &str) -> CoreResult<u64> {
+/// Parses a number of bytes in a header.
+pub(super) fn parse_bytes(pointer: &str, text: &str) -> CoreResult<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.then(|| text.parse().ok()).flatten();
     number.ok_or_else(|| {
         Error::invalid(
             pointer,
-            Rejection::new("invalid_number", "A whole number of bytes is expected."),
+            Rejection::new("invalid_number", "Expected a whole number of bytes."),
         )
     })
 }
 
-/// An answer without a body that tells how far an upload is.
-pub(super) fn told(
+/// Adds the state of an upload to a response.
+pub(super) fn with_upload_headers(
     mut response: Response,
     upload: &Resumable,
     abandoned_after: Duration,
@@ -79,7 +78,7 @@ pub(super) fn told(
 }
 
 pub(super) fn insert(response: &mut Response, name: HeaderName, value: &str) {
-    let value = HeaderValue::from_str(value).expect("made of visible ASCII");
+    let value = HeaderValue::from_str(value).expect("the value is visible ASCII");
     response.headers_mut().insert(name, value);
 }
 

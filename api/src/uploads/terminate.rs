@@ -9,9 +9,9 @@ use poem_openapi::param::{Header, Path};
 use uuid::Uuid;
 
 use super::protocol::{check_version, empty};
-use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::headers_only::HeadersOnly;
 use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
@@ -29,9 +29,9 @@ impl Operation for TerminateUpload {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl TerminateUpload {
-    /// Give a resumable upload up
+    /// Abandon a resumable upload
     ///
-    /// Nothing of it stays, and it is not found any more. A file that it has become is not touched.
+    /// Deletes the upload and its bytes. A file that the upload has become is not affected.
     #[oai(
         path = "/uploads/:id",
         method = "delete",
@@ -42,14 +42,14 @@ impl TerminateUpload {
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
-        /// `1.0.0`; without it, or with another version, the request is refused with 412.
+        /// `1.0.0`. Any other version, or none, is refused (412 `tus_version`).
         #[oai(name = "Tus-Resumable")]
         version: Header<Option<String>>,
-    ) -> Result<Bare<204>> {
+    ) -> Result<HeadersOnly<204>> {
         check_version(version.0.as_deref())?;
         self.uploads
             .abandon(&origin.0, caller.user.id, BlobId(id.0))
             .await?;
-        Ok(Bare(empty(StatusCode::NO_CONTENT)))
+        Ok(HeadersOnly(empty(StatusCode::NO_CONTENT)))
     }
 }

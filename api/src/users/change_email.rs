@@ -18,27 +18,27 @@ pub(crate) struct ChangeEmail {
 
 impl Operation for ChangeEmail {}
 
-/// Another address.
+/// The new e-mail address.
 #[derive(Object)]
 struct ChangeEmailRequest {
-    /// Where the account's mail is to go.
+    /// The new e-mail address of the account.
     #[oai(validator(max_length = 254))]
     email: String,
 }
 
 #[derive(ApiResponse)]
 enum Accepted {
-    /// If the address is free, a mail is on its way to it.
+    /// If the address is free, a mail is sent to it.
     #[oai(status = 202)]
     Accepted,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ChangeEmail {
-    /// Change the own address
+    /// Change your e-mail address
     ///
-    /// A mail with a link goes to the new address; the account keeps the old one until the link's token was presented.
-    /// The answer is the same whether or not somebody else has the address.
+    /// Sends a mail with a link to the new address. The account keeps its address until the token
+    /// of the link is presented. The response is the same whether or not the new address is taken.
     #[oai(path = "/me/email", method = "post", operation_id = "changeEmail")]
     async fn change(
         &self,

@@ -21,10 +21,10 @@ pub(crate) struct ChangeMe {
 
 impl Operation for ChangeMe {}
 
-/// What is to be changed; what is not given stays.
+/// The changes; omitted fields stay as they are.
 #[derive(Object)]
 struct ChangeMeRequest {
-    /// How the person wants to be called; null removes the name.
+    /// The name that the user wants to be called by; null removes it.
     #[oai(nullable, validator(max_length = 200))]
     display_name: MaybeUndefined<String>,
 }
@@ -46,7 +46,7 @@ impl ChangeMeRequest {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ChangeMe {
-    /// Change the own account
+    /// Change your account
     #[oai(path = "/me", method = "patch", operation_id = "changeMe")]
     async fn change(
         &self,

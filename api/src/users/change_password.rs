@@ -7,9 +7,9 @@ use plinth_domain::password::Password;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use crate::auth::known_device::KnownDevice;
+use crate::auth::device_token::DeviceTokenResponse;
 use crate::http::body::Body;
-use crate::http::browser::Pages;
+use crate::http::browser::CsrfGuard;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
@@ -18,35 +18,35 @@ use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct ChangePassword {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
 }
 
 impl Operation for ChangePassword {
     const REFUSALS: Refusals = &[&[(409, ErrorCode::AccountChanged)]];
 }
 
-/// Another password.
+/// The new password.
 #[derive(Object)]
 struct ChangePasswordRequest {
-    /// The one that the account has; left out where it has none.
+    /// The current password; omitted if the account has none.
     #[oai(validator(max_length = 1024))]
     current_password: Option<String>,
-    /// 8 to 128 characters of any kind.
+    /// The new password: 8 to 128 characters of any kind.
     #[oai(validator(max_length = 1024))]
     new_password: String,
-    /// Whether API keys end as well; they stay unless given.
+    /// Whether to revoke all API keys. False by default.
     revoke_api_keys: Option<bool>,
-    /// What an earlier login on this device was given.
+    /// The device token of an earlier login on this device.
     #[oai(validator(max_length = 512))]
     device_token: Option<String>,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ChangePassword {
-    /// Change the own password
+    /// Change your password
     ///
-    /// Every other session ends, and so do links that were mailed and device tokens that were given out; the answer
-    /// has the next one for this device.
+    /// Ends all other sessions. Mailed links and device tokens become invalid; the response has a
+    /// new device token for this device.
     #[oai(path = "/me/password", method = "put", operation_id = "changePassword")]
     async fn change(
         &self,
@@ -54,8 +54,8 @@ impl ChangePassword {
         origin: RequestOrigin,
         headers: &HeaderMap,
         body: Body<ChangePasswordRequest>,
-    ) -> Result<KnownDevice> {
-        let browser = self.pages.browser(headers);
+    ) -> Result<DeviceTokenResponse> {
+        let browser = self.csrf.browser(headers);
         let new = Password::parse(&body.0.new_password)
             .map_err(|rejection| Error::invalid("/new_password", rejection))?;
         let change = PasswordChange {
@@ -68,6 +68,6 @@ impl ChangePassword {
             .auth
             .change_password(&origin.0, caller.in_session(), change)
             .await?;
-        Ok(KnownDevice::with_session(token, &browser))
+        Ok(DeviceTokenResponse::with_session(token, &browser))
     }
 }

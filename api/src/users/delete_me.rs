@@ -6,7 +6,7 @@ use poem::http::HeaderMap;
 use poem_openapi::OpenApi;
 
 use crate::auth::logout::LoggedOut;
-use crate::http::browser::Pages;
+use crate::http::browser::CsrfGuard;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
@@ -15,7 +15,7 @@ use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct DeleteMe {
     pub(super) auth: Auth,
-    pub(super) pages: Pages,
+    pub(super) csrf: CsrfGuard,
 }
 
 impl Operation for DeleteMe {
@@ -24,11 +24,12 @@ impl Operation for DeleteMe {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl DeleteMe {
-    /// Delete the own account
+    /// Delete your account
     ///
-    /// Its sessions, API keys and share links end at once and its files are not found any more. For the grace period of the
-    /// deployment its address stays reserved, and a login asks whether the account is to be restored; then it goes for good.
-    /// The last administrator stays (409 `last_administrator`).
+    /// Sessions, API keys and share links end at once, and files are no longer accessible. During
+    /// the grace period of the deployment the address stays reserved, and a login offers to restore
+    /// the account. After it, the account is permanently deleted. The last administrator cannot be
+    /// deleted (409 `last_administrator`).
     #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
     async fn delete(
         &self,
@@ -40,7 +41,7 @@ impl DeleteMe {
             .delete_account(&origin.0, caller.in_session())
             .await?;
         Ok(LoggedOut {
-            forgets: self.pages.browser(headers).has_session(),
+            clears_cookies: self.csrf.browser(headers).has_session(),
         })
     }
 }

@@ -18,26 +18,26 @@ pub(crate) struct ReadMe;
 
 impl Operation for ReadMe {}
 
-/// An account as its owner sees it.
+/// The account of the caller.
 #[derive(Object, Serialize)]
 pub(super) struct Account {
     id: UserId,
     email: String,
     display_name: Option<String>,
-    /// When the address was verified.
+    /// When the e-mail address was verified.
     #[serde(with = "time::serde::rfc3339::option")]
     email_verified_at: Option<OffsetDateTime>,
     roles: Vec<String>,
-    /// What the account may do.
+    /// The permissions of the account, as `resource:action`.
     permissions: Vec<Permission>,
-    /// Whether a login asks for a second factor.
+    /// Whether a login requires a second factor.
     has_second_factor: bool,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
 
 impl Account {
-    /// The account of `user`, who may do what `rights` say.
+    /// Returns the account of `user` with these rights.
     pub(super) fn of(user: &User, rights: &Rights) -> Self {
         Self {
             id: user.id,
@@ -54,12 +54,9 @@ impl Account {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ReadMe {
-    /// Read the own account
+    /// Read your account
     #[oai(path = "/me", method = "get", operation_id = "readMe")]
-    #[expect(
-        clippy::unused_async,
-        reason = "an operation is async, also one whose caller was all that it needs"
-    )]
+    #[expect(clippy::unused_async, reason = "operations are async")]
     async fn read(&self, caller: Allowed<ProfileRead>) -> Result<DirectJson<Account>> {
         Ok(DirectJson(Account::of(&caller.user, &caller.rights)))
     }
@@ -73,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_direct_answer_is_the_documented_one() {
+    fn the_serialized_account_matches_its_schema() {
         let verified = time::macros::datetime!(2026-08-01 12:00:00.123456 UTC);
         for (display_name, email_verified_at) in
             [(None, None), (Some("Ada".to_owned()), Some(verified))]

@@ -1,4 +1,4 @@
-//! The caller's own account over HTTP: one file an operation.
+//! The caller's own account over HTTP: one file per operation.
 
 mod change_email;
 mod change_me;
@@ -13,9 +13,9 @@ use crate::http::operation::operations;
 operations! {
     me::ReadMe,
     change_me::ChangeMe { users },
-    delete_me::DeleteMe { auth, pages },
+    delete_me::DeleteMe { auth, csrf },
     change_email::ChangeEmail { auth },
-    change_password::ChangePassword { auth, pages },
+    change_password::ChangePassword { auth, csrf },
     remove_password::RemovePassword { auth },
     waive_email_undo::WaiveEmailUndo { auth },
 }

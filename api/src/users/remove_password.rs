@@ -20,17 +20,17 @@ impl Operation for RemovePassword {
 
 #[derive(ApiResponse)]
 enum Removed {
-    /// The account has no password.
+    /// The password was removed.
     #[oai(status = 204)]
     Removed,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl RemovePassword {
-    /// Remove the own password
+    /// Remove your password
     ///
-    /// From then on only passkeys log in; an account without any keeps its password (409 `no_other_credential`). Every
-    /// other session ends.
+    /// From then on only passkeys can log in. 409 `no_other_credential` if the account has no
+    /// passkey. Ends all other sessions.
     #[oai(
         path = "/me/password",
         method = "delete",

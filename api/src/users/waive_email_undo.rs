@@ -23,17 +23,18 @@ impl Operation for WaiveEmailUndo {
 
 #[derive(ApiResponse)]
 enum Waived {
-    /// No earlier address can take the account back.
+    /// The links to undo changes of the address no longer work.
     #[oai(status = 204)]
     Waived,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl WaiveEmailUndo {
-    /// Make changes of the own address final
+    /// Make changes of your e-mail address final
     ///
-    /// For an owner whose old mailbox is compromised: links that would take the old address back end. Needs a session of two
-    /// factors (403 `second_factor_required`), and that the account's factors are not new (409 `second_factor_too_new`).
+    /// For a user whose old mailbox is compromised: the links that restore the old address become
+    /// invalid. Requires a session with two factors (403 `second_factor_required`), and second
+    /// factors that are some days old (409 `second_factor_too_new`).
     #[oai(
         path = "/me/email/undo",
         method = "delete",

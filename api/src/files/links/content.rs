@@ -7,7 +7,7 @@ use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
-use super::super::serve::{Gives, Served, serve};
+use super::super::serve::{ContentResponse, SentBytes, serve};
 use super::resume;
 use crate::files::serve::{AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS};
 use crate::http::content_host::ContentHost;
@@ -17,40 +17,41 @@ use crate::http::operation::{Hosts, Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::secret::Secret;
 
-/// Gives visitors what links share.
+/// Serves shared files to visitors.
 struct SharedContents<'a> {
     links: &'a ShareLinks,
     host: &'a ContentHost,
 }
 
 impl SharedContents<'_> {
-    /// What gives bytes counts as a download, which HEAD never does.
-    async fn give(
+    /// Serves the file of a link. A response with bytes counts as a download; HEAD never counts.
+    async fn serve(
         &self,
         origin: &Origin,
         token: &str,
         (password, resume): (Option<&str>, Option<&str>),
         request: &Request,
-    ) -> Result<Served> {
-        if let Some(served) = self.host.of_link(request) {
-            return Ok(served);
+    ) -> Result<ContentResponse> {
+        if let Some(response) = self.host.redirect_link(request) {
+            return Ok(response);
         }
         let resume = resume.or_else(|| resume::from_cookie(request.headers()));
         let shared = self
             .links
             .content(token, DownloadTickets { password, resume })
             .await?;
-        // Its first bytes are there before it counts: no fault of the store uses a link up.
-        let mut served = serve(self.links.files(), shared.content.clone(), request).await?;
-        let counted = match served.gives {
-            Gives::Nothing => None,
-            Gives::Beginning => self.links.count(origin, &shared, true).await?,
-            Gives::Rest => self.links.count(origin, &shared, false).await?,
+        // Opens the content before it is counted, so that a failing object store does not use up
+        // the link.
+        let mut response = serve(self.links.files(), shared.content.clone(), request).await?;
+        let counted = match response.sent {
+            SentBytes::None => None,
+            SentBytes::FromStart => self.links.count(origin, &shared, true).await?,
+            SentBytes::Rest => self.links.count(origin, &shared, false).await?,
         };
         if let Some(ticket) = counted {
-            resume::give(served.headers_mut(), &ticket, request.uri().path());
+            resume::set_ticket(response.headers_mut(), &ticket, request.uri().path());
         }
-        Ok(served)
+        Ok(response)
     }
 }
 
@@ -71,13 +72,14 @@ impl Operation for ReadSharedContent {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadSharedContent {
-    /// Download what a link shares
+    /// Download a shared file
     ///
-    /// Takes Range and preconditions as the owner's download does. What gives bytes counts as
-    /// a download, and the answer has a ticket to resume it: in the header `Plinth-Resume-Ticket`, and in a cookie for this
-    /// path. A client that presents the ticket within a day, in the same header or in the cookie, gets ranges that leave
-    /// out the first byte without being counted again, also when the link is used up. A ticket is good for the link and
-    /// the bytes that it was given for.
+    /// Supports Range and preconditions like the owner's download. A response with bytes counts as
+    /// a download and has a ticket to resume it, in the header `Plinth-Resume-Ticket` and in a
+    /// cookie for this path. Within a day, a client that sends the ticket, in the same header or in
+    /// the cookie, can read ranges without the first byte. They are not counted again, and work
+    /// even if the link is used up. A ticket is valid for the link and the bytes that it was issued
+    /// for.
     #[oai(
         path = "/links/:token/content",
         method = "get",
@@ -88,18 +90,20 @@ impl ReadSharedContent {
         request: &Request,
         origin: RequestOrigin,
         token: Path<Secret>,
-        /// Where the link needs a password: what that got.
+        /// The ticket for a link with a password.
         ticket: Query<Option<String>>,
-        /// The ticket of a download that is resumed.
+        /// The ticket of the download to resume.
         #[oai(name = "Plinth-Resume-Ticket")]
         resume: Header<Option<String>>,
-    ) -> Result<Served> {
+    ) -> Result<ContentResponse> {
         let tickets = (ticket.0.as_deref(), resume.0.as_deref());
         let contents = SharedContents {
             links: &self.links,
             host: &self.host,
         };
-        contents.give(&origin.0, &token.0.0, tickets, request).await
+        contents
+            .serve(&origin.0, &token.0.0, tickets, request)
+            .await
     }
 }
 
@@ -120,9 +124,9 @@ impl Operation for ReadSharedContentHeaders {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadSharedContentHeaders {
-    /// Read what a download by a link would be
+    /// Read the headers of a download of a shared file
     ///
-    /// It counts as none.
+    /// Does not count as a download.
     #[oai(
         path = "/links/:token/content",
         method = "head",
@@ -133,17 +137,19 @@ impl ReadSharedContentHeaders {
         request: &Request,
         origin: RequestOrigin,
         token: Path<Secret>,
-        /// Where the link needs a password: what that got.
+        /// The ticket for a link with a password.
         ticket: Query<Option<String>>,
-        /// The ticket of a download that is resumed.
+        /// The ticket of the download to resume.
         #[oai(name = "Plinth-Resume-Ticket")]
         resume: Header<Option<String>>,
-    ) -> Result<Served> {
+    ) -> Result<ContentResponse> {
         let tickets = (ticket.0.as_deref(), resume.0.as_deref());
         let contents = SharedContents {
             links: &self.links,
             host: &self.host,
         };
-        contents.give(&origin.0, &token.0.0, tickets, request).await
+        contents
+            .serve(&origin.0, &token.0.0, tickets, request)
+            .await
     }
 }

@@ -17,7 +17,7 @@ use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
-use crate::http::principal::{FilesWrite, InOwnName};
+use crate::http::principal::{FilesWrite, NotImpersonated};
 use crate::http::utc_time::UtcTime;
 
 pub(crate) struct CreateShareLink {
@@ -29,18 +29,19 @@ impl Operation for CreateShareLink {
     const REFUSALS: Refusals = &[&[(409, ErrorCode::TooManyLinks)]];
 }
 
-/// A link that is to be.
+/// The properties of a new share link.
 #[derive(Object)]
 struct CreateShareLinkRequest {
-    /// When it ends, within a year; 30 days from now unless given.
+    /// When the link expires, at most a year from now. In 30 days by default.
     expires_at: Option<UtcTime>,
-    /// What whoever has the link has to know besides, 8 to 128 characters.
+    /// A password for the link, 8 to 128 characters. None by default.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
-    /// After so many downloads it ends, 1 to 1,000,000; never by them unless given.
+    /// The number of downloads after which the link ends, from 1 to 1,000,000. Unlimited by
+    /// default.
     max_downloads: Option<i64>,
-    /// Whether the link goes on showing the version that is current now; false unless given. Otherwise it shows the version
-    /// that is current when it is used.
+    /// Whether the link always serves the current version as of now. By default, it serves the
+    /// version that is current when it is used.
     pinned: Option<bool>,
 }
 
@@ -64,24 +65,24 @@ impl CreateShareLinkRequest {
     }
 }
 
-/// A new link with its token.
+/// A new share link with its token.
 #[derive(Object)]
 struct CreatedShareLink {
-    /// Tells what is shared; with `/content` behind it, it is the download. Whoever has it has the file: it is not shown
-    /// again.
+    /// The URL that describes the shared file; append `/content` to download it. It is shown only
+    /// once, and everyone who has it can read the file.
     url: String,
-    /// The part of the URL that is the secret.
+    /// The secret part of the URL.
     token: String,
     link: ShareLink,
 }
 
 #[derive(ApiResponse)]
 enum Created {
-    /// The link is in force.
+    /// The link was created.
     #[oai(status = 201)]
     Created(
         Json<CreatedShareLink>,
-        /// No cache keeps the token.
+        /// Prevents caches from storing the token.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -91,9 +92,10 @@ enum Created {
 impl CreateShareLink {
     /// Share a file by a link
     ///
-    /// Whoever has the link downloads the file's current version, or the version that the link is pinned to, without an
-    /// account, until the link expires, is revoked or is used up. A link that an API key made ends with the key. A file has
-    /// at most 100 links that have not expired.
+    /// Everyone who has the link can download the file without an account, until the link expires,
+    /// is revoked or is used up. The link serves the current version, or the version that it is
+    /// pinned to. A link that an API key created is revoked with the key. A file can have 100 links
+    /// that have not expired (409 `too_many_links`).
     #[oai(
         path = "/files/:id/links",
         method = "post",
@@ -101,7 +103,7 @@ impl CreateShareLink {
     )]
     async fn create(
         &self,
-        caller: InOwnName<FilesWrite>,
+        caller: NotImpersonated<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
         body: Body<CreateShareLinkRequest>,

@@ -20,11 +20,11 @@ pub(crate) struct ListShareLinks {
 
 impl Operation for ListShareLinks {}
 
-/// A part of the links, the newest first.
+/// A page of the links to a file, the newest first.
 #[derive(Object)]
 struct ShareLinkPage {
     items: Vec<ShareLink>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -32,8 +32,8 @@ struct ShareLinkPage {
 impl ListShareLinks {
     /// List the links to a file
     ///
-    /// The newest first, without their tokens. Those that have expired or are used up are among them for 30 days; those
-    /// that were revoked are not.
+    /// Returns the newest first, without their tokens. Links that have expired or are used up are
+    /// listed for 30 days. Revoked links are not listed.
     #[oai(
         path = "/files/:id/links",
         method = "get",
@@ -43,10 +43,10 @@ impl ListShareLinks {
         &self,
         caller: Allowed<FilesRead>,
         id: Path<Uuid>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<ShareLinkPage>> {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;

@@ -25,7 +25,7 @@ struct OwnShareLink {
     link: ShareLink,
     file_id: Uuid,
     file_name: String,
-    /// Whether the file is in the trash: the link opens nothing until the file is restored.
+    /// Whether the file is in the trash. If so, the link does not work until the file is restored.
     file_trashed: bool,
 }
 
@@ -40,28 +40,28 @@ impl From<plinth_core::files::OwnLink> for OwnShareLink {
     }
 }
 
-/// A part of the account's links, the newest first.
+/// A page of the links of an account, the newest first.
 #[derive(Object)]
 struct OwnShareLinkPage {
     items: Vec<OwnShareLink>,
-    /// Asks for the next part as `?cursor=`; null at the end.
+    /// Pass it as `?cursor=` to get the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ListOwnLinks {
-    /// List the links to all own files
+    /// List the links to all your files
     ///
-    /// The newest first, without their tokens. Links that have expired or are used up are listed for 30 days; links that
-    /// were revoked, or whose API key was revoked, are not listed.
+    /// Returns the newest first, without their tokens. Links that have expired or are used up are
+    /// listed for 30 days. Revoked links, and links whose API key was revoked, are not listed.
     #[oai(path = "/me/links", method = "get", operation_id = "listOwnLinks")]
     async fn list(
         &self,
         caller: Allowed<FilesRead>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
-        /// The `next_cursor` of the page before.
+        /// The `next_cursor` of the previous page.
         cursor: Query<Option<String>>,
     ) -> Result<Json<OwnShareLinkPage>> {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;

@@ -1,4 +1,4 @@
-//! Share links over HTTP, for the owners of files and for whoever has a link: one file an operation.
+//! Share links over HTTP, for owners of files and for visitors: one file per operation.
 
 mod content;
 mod create;

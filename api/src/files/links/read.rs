@@ -19,16 +19,16 @@ impl Operation for ReadSharedFile {
     const IS_OPEN: bool = true;
 }
 
-/// What a link shares.
+/// A file that a link shares.
 #[derive(Object)]
 struct SharedFile {
     name: String,
     content_type: String,
-    /// Bytes.
+    /// The size in bytes.
     size: i64,
-    /// Whether the download needs a ticket, which the link's password gets.
+    /// Whether the download needs a ticket, which requires the password of the link.
     needs_password: bool,
-    /// From then on the link opens nothing.
+    /// When the link expires.
     expires_at: OffsetDateTime,
 }
 
@@ -46,10 +46,10 @@ impl From<plinth_core::files::SharedFile> for SharedFile {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadSharedFile {
-    /// Read what a link shares
+    /// Read the description of a shared file
     ///
-    /// Open to whoever has the link. One that is unknown, expired, revoked or used up, and one to a file that was deleted,
-    /// is not found.
+    /// Open to everyone who has the link. 404 if the link is unknown, expired, revoked or used up,
+    /// or if the file was deleted.
     #[oai(
         path = "/links/:token",
         method = "get",

@@ -20,7 +20,7 @@ impl Operation for RevokeShareLink {}
 
 #[derive(ApiResponse)]
 enum Revoked {
-    /// The link has ended.
+    /// The link was revoked.
     #[oai(status = 204)]
     Revoked,
 }
@@ -29,7 +29,7 @@ enum Revoked {
 impl RevokeShareLink {
     /// Revoke a link to a file
     ///
-    /// The very next request with it finds nothing. A download that has begun goes on to its end.
+    /// The link stops working with the next request. Downloads that have started continue.
     #[oai(
         path = "/files/:id/links/:link_id",
         method = "delete",

@@ -16,18 +16,18 @@ pub(crate) struct RevokeOwnLinks {
 
 impl Operation for RevokeOwnLinks {}
 
-/// The links that were revoked.
+/// The result of revoking links.
 #[derive(Object)]
 struct ShareLinksRevoked {
-    /// How many links were revoked; those that had expired are counted as well.
+    /// The number of revoked links, including expired ones.
     revoked: u64,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl RevokeOwnLinks {
-    /// Revoke the links to all own files
+    /// Revoke the links to all your files
     ///
-    /// The very next request with any of them finds nothing. A download that has begun goes on to its end.
+    /// The links stop working with the next request. Downloads that have started continue.
     #[oai(path = "/me/links", method = "delete", operation_id = "revokeOwnLinks")]
     async fn revoke(
         &self,

@@ -29,26 +29,26 @@ impl Operation for CreateTicket {
     const PURPOSE: Purpose = Purpose::Guess;
 }
 
-/// What whoever has the link knows besides.
+/// The password of a link.
 #[derive(Object)]
 struct TicketRequest {
-    /// The link's password.
+    /// The password of the link.
     #[oai(validator(max_length = 1024))]
     password: String,
 }
 
-/// What opens a link with a password.
+/// A ticket for a link with a password.
 #[derive(Object)]
 struct Ticket {
-    /// Goes with the download as `?ticket=`.
+    /// Pass it to the download as `?ticket=`.
     ticket: String,
-    /// From then on it opens nothing.
+    /// When the ticket expires.
     expires_at: OffsetDateTime,
 }
 
 #[derive(ApiResponse)]
 enum Created {
-    /// The password was right.
+    /// The password is correct.
     #[oai(status = 201)]
     Created(Json<Ticket>),
 }
@@ -57,7 +57,8 @@ enum Created {
 impl CreateTicket {
     /// Get a ticket for a link with a password
     ///
-    /// For a quarter of an hour. After several wrong passwords the next attempt has to wait, as long as `Retry-After` says.
+    /// A ticket is valid for 15 minutes. After several wrong passwords, the next attempt has to
+    /// wait for the seconds in `Retry-After` (429 `rate_limited`).
     #[oai(
         path = "/links/:token/tickets",
         method = "post",

@@ -1,22 +1,22 @@
-//! A share link as the owner of its file sees it.
+//! A share link in responses to the owner of its file.
 
 use plinth_domain::id::ShareLinkId;
 use poem_openapi::Object;
 use time::OffsetDateTime;
 
-/// A link by which anybody who has it downloads the file.
+/// A link by which everyone who has it can download a file.
 #[derive(Object)]
 pub(super) struct ShareLink {
     id: ShareLinkId,
     has_password: bool,
-    /// Null for as many as there are asked for.
+    /// The number of downloads after which the link ends; null if unlimited.
     max_downloads: Option<i32>,
-    /// How often the file was downloaded by it.
+    /// The number of downloads so far.
     downloads: i64,
-    /// From then on it opens nothing.
+    /// When the link expires.
     expires_at: OffsetDateTime,
     created_at: OffsetDateTime,
-    /// The version that the link is pinned to; null for one that shows the current version.
+    /// The version that the link is pinned to; null if it serves the current version.
     version: Option<i32>,
 }
 

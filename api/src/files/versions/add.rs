@@ -35,9 +35,9 @@ enum VersionAdded {
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl AddVersion {
-    /// Upload another version of a file
+    /// Upload a new version of a file
     ///
-    /// The form's field `file` is streamed to the store; the file keeps its name and its tags.
+    /// Takes a form like `POST /v1/files`. The file keeps its name and its tags.
     #[oai(
         path = "/files/:id/versions",
         method = "post",

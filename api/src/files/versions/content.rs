@@ -7,7 +7,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use uuid::Uuid;
 
-use crate::files::serve::Served;
+use crate::files::serve::ContentResponse;
 use crate::files::serve::{AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS};
 use crate::http::content_host::ContentHost;
 use crate::http::document::Tag;
@@ -37,7 +37,7 @@ impl ReadVersionContent {
         caller: Allowed<FilesRead>,
         id: Path<Uuid>,
         number: Path<i32>,
-    ) -> Result<Served> {
+    ) -> Result<ContentResponse> {
         let (owner, id) = (caller.user.id, FileId(id.0));
         let content = self
             .host
@@ -45,7 +45,7 @@ impl ReadVersionContent {
             .version_content(owner, id, number.0)
             .await?;
         self.host
-            .give(content, (owner, id, Wanted::Version(number.0)), request)
+            .serve_owner(content, (owner, id, Wanted::Version(number.0)), request)
             .await
     }
 }

@@ -23,7 +23,7 @@ impl Operation for DeleteVersion {
 
 #[derive(ApiResponse)]
 enum VersionDeleted {
-    /// The version is gone.
+    /// The version was deleted.
     #[oai(status = 204)]
     Deleted,
 }
@@ -32,7 +32,8 @@ enum VersionDeleted {
 impl DeleteVersion {
     /// Delete an older version of a file
     ///
-    /// For good; the current one cannot be deleted.
+    /// Permanently deletes the version. The current version cannot be deleted (409
+    /// `current_version`).
     #[oai(
         path = "/files/:id/versions/:number",
         method = "delete",

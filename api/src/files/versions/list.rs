@@ -19,7 +19,7 @@ pub(crate) struct ListVersions {
 
 impl Operation for ListVersions {}
 
-/// A part of a file's versions, the newest first; the first of all is the current one.
+/// A page of the versions of a file, the newest first.
 #[derive(Object)]
 struct FileVersions {
     items: Vec<FileVersion>,
@@ -37,9 +37,9 @@ impl ListVersions {
         &self,
         caller: Allowed<FilesRead>,
         id: Path<Uuid>,
-        /// Only those with a lower number.
+        /// Only versions with a lower number.
         before: Query<Option<i32>>,
-        /// Items of a page; 50 unless given.
+        /// Items per page; 50 by default.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
     ) -> Result<Json<FileVersions>> {

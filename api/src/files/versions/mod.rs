@@ -1,4 +1,4 @@
-//! Versions of a file over HTTP: one file an operation.
+//! Versions of a file over HTTP: one file per operation.
 
 mod add;
 mod content;

@@ -27,7 +27,7 @@ impl Operation for RestoreVersion {
 impl RestoreVersion {
     /// Make an older version the current one
     ///
-    /// It becomes the newest version, with a number of its own; what came between stays.
+    /// Adds a copy of it as the newest version, with a new number. All other versions stay.
     #[oai(
         path = "/files/:id/versions/:number/restore",
         method = "post",

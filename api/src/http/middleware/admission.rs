@@ -1,5 +1,6 @@
-//! The authorization path up to the permissions: extract the token, signature, expiry, then blacklist, credential,
-//! account, roles and rate limits in one round trip to Redis.
+//! Authentication and rate limits. The signature and the expiry of a token are checked locally; the
+//! blacklist, the credential, the account, the roles and the rate limits in one round trip to
+//! Redis.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,151 +17,152 @@ use plinth_platform::crypto::ApiKeyToken;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, header};
 use poem::{Endpoint, IntoResponse as _, Middleware, Request, Response};
 
-use crate::http::browser::{self, Pages};
+use crate::http::browser::{self, CsrfGuard};
 use crate::http::failure::Failure;
 use crate::http::origin::ClientIp;
-use crate::http::principal::{Identity, Known};
+use crate::http::principal::{Authenticated, Identity};
 use crate::http::route_table::RouteTable;
 use crate::http::single_fields;
 
-/// Admits requests and says who asks.
+/// Identifies the caller of a request and counts the request against its rate limits.
 #[derive(Clone)]
 pub struct Admission(Arc<Inner>);
 
 struct Inner {
-    parts: Parts,
+    services: Services,
     step_up_window: time::Duration,
 }
 
-/// What an admission asks.
-pub struct Parts {
+/// The services that an admission uses.
+pub struct Services {
     pub gate: Gate,
     pub access_tokens: AccessTokens,
     pub api_keys: Recognition,
-    pub pages: Pages,
+    pub csrf: CsrfGuard,
     pub clock: Clock,
     pub table: RouteTable,
 }
 
-/// Who asks, and the tightest limit that was counted.
-type Admitted = (Identity, Option<(Limit, Verdict)>);
+/// The identity of the caller, and the tightest rate limit that was counted.
+type AdmissionResult = (Identity, Option<(Limit, Verdict)>);
 
-/// A token, and what brought it.
+/// A token and the place that it came in.
 #[derive(Clone, Copy)]
-enum Carried<'a> {
+enum PresentedToken<'a> {
     Header(&'a str),
     Cookie(&'a str),
 }
 
 impl Admission {
-    /// `step_up_window` is how long a proof of who one is counts as one of a moment ago.
-    pub fn new(parts: Parts, step_up_window: Duration) -> Self {
+    /// Creates the layer. A login or step-up counts as recent for `step_up_window`.
+    pub fn new(services: Services, step_up_window: Duration) -> Self {
         let step_up_window = step_up_window.try_into().unwrap_or(time::Duration::MAX);
         Self(Arc::new(Inner {
-            parts,
+            services,
             step_up_window,
         }))
     }
 }
 
 impl Inner {
-    async fn admit(&self, request: &Request) -> plinth_core::Result<Admitted> {
+    async fn admit(&self, request: &Request) -> plinth_core::Result<AdmissionResult> {
         let ip = request
             .data::<ClientIp>()
             .map(|ip| ip.0)
-            .ok_or_else(|| Error::internal("a request has no address"))?;
-        let purpose = self.parts.table.purpose(request.uri().path());
-        let asked = match carried(request.headers()) {
-            None => self.ask(ip, purpose, None).await,
-            Some(Carried::Header(token)) if ApiKeyToken::looks_like(token) => {
-                Box::pin(self.ask_with_api_key(ip, purpose, token)).await
+            .ok_or_else(|| Error::internal("a request has no client address"))?;
+        let purpose = self.services.table.purpose(request.uri().path());
+        let admitted = match presented_token(request.headers()) {
+            None => self.pass_gate(ip, purpose, None).await,
+            Some(PresentedToken::Header(token)) if ApiKeyToken::looks_like(token) => {
+                Box::pin(self.admit_api_key(ip, purpose, token)).await
             }
-            Some(carried) => {
-                self.ask_with_access_token(ip, purpose, request, carried)
+            Some(presented_token) => {
+                self.admit_access_token(ip, purpose, request, presented_token)
                     .await
             }
         };
-        match asked {
+        match admitted {
             Err(Error::Unauthenticated { code, detail }) => {
-                Ok((Identity::Refused { code, detail }, None))
+                Ok((Identity::Rejected { code, detail }, None))
             }
             other => other,
         }
     }
 
-    async fn ask_with_access_token(
+    async fn admit_access_token(
         &self,
         ip: IpAddr,
         purpose: Purpose,
         request: &Request,
-        carried: Carried<'_>,
-    ) -> plinth_core::Result<Admitted> {
-        let (token, by_cookie) = match carried {
-            Carried::Header(token) => (token, false),
-            Carried::Cookie(token) => (token, true),
+        presented_token: PresentedToken<'_>,
+    ) -> plinth_core::Result<AdmissionResult> {
+        let (token, is_cookie) = match presented_token {
+            PresentedToken::Header(token) => (token, false),
+            PresentedToken::Cookie(token) => (token, true),
         };
         let claims = match self
-            .parts
+            .services
             .access_tokens
-            .verify(token, self.parts.clock.now())
+            .verify(token, self.services.clock.now())
             .await
         {
             Ok(claims) => claims,
-            Err(refused) => return self.refuse(ip, purpose, refused).await,
+            Err(error) => return self.admit_anonymously(ip, purpose, error).await,
         };
-        if by_cookie
+        if is_cookie
             && !request.method().is_safe()
             && !self
-                .parts
-                .pages
-                .have_sent(request.headers(), claims.session())
+                .services
+                .csrf
+                .has_valid_token(request.headers(), claims.session())
         {
-            let (_, limit) = self.ask(ip, purpose, None).await?;
-            return Ok((Identity::Unproven, limit));
+            let (_, limit) = self.pass_gate(ip, purpose, None).await?;
+            return Ok((Identity::CsrfFailed, limit));
         }
-        self.ask(ip, purpose, Some(Presented::AccessToken(&claims)))
+        self.pass_gate(ip, purpose, Some(Presented::AccessToken(&claims)))
             .await
     }
 
-    async fn ask_with_api_key(
+    async fn admit_api_key(
         &self,
         ip: IpAddr,
         purpose: Purpose,
         token: &str,
-    ) -> plinth_core::Result<Admitted> {
-        match self.parts.api_keys.recognise(token).await {
+    ) -> plinth_core::Result<AdmissionResult> {
+        match self.services.api_keys.recognise(token).await {
             Ok((key, user)) => {
-                self.ask(ip, purpose, Some(Presented::ApiKey { key, user }))
+                self.pass_gate(ip, purpose, Some(Presented::ApiKey { key, user }))
                     .await
             }
-            Err(refused) => self.refuse(ip, purpose, refused).await,
+            Err(error) => self.admit_anonymously(ip, purpose, error).await,
         }
     }
 
-    /// Whoever presents what is refused counts as nobody.
-    async fn refuse(
+    /// Counts a request with rejected credentials as anonymous, and keeps the rejection for
+    /// operations that need a caller.
+    async fn admit_anonymously(
         &self,
         ip: IpAddr,
         purpose: Purpose,
-        refused: Error,
-    ) -> plinth_core::Result<Admitted> {
-        let Error::Unauthenticated { code, detail } = refused else {
-            return Err(refused);
+        error: Error,
+    ) -> plinth_core::Result<AdmissionResult> {
+        let Error::Unauthenticated { code, detail } = error else {
+            return Err(error);
         };
-        let (_, limit) = self.ask(ip, purpose, None).await?;
-        Ok((Identity::Refused { code, detail }, limit))
+        let (_, limit) = self.pass_gate(ip, purpose, None).await?;
+        Ok((Identity::Rejected { code, detail }, limit))
     }
 
-    async fn ask(
+    async fn pass_gate(
         &self,
         ip: IpAddr,
         purpose: Purpose,
         presented: Option<Presented<'_>>,
-    ) -> plinth_core::Result<Admitted> {
-        let admission = self.parts.gate.admit(ip, purpose, presented).await?;
-        let identity = admission.caller.map_or(Identity::Nobody, |caller| {
+    ) -> plinth_core::Result<AdmissionResult> {
+        let admission = self.services.gate.admit(ip, purpose, presented).await?;
+        let identity = admission.caller.map_or(Identity::Anonymous, |caller| {
             let is_fresh = self.is_fresh(&caller);
-            Identity::Known(Known {
+            Identity::Authenticated(Authenticated {
                 caller: Arc::new(caller),
                 is_fresh,
             })
@@ -169,41 +171,42 @@ impl Inner {
     }
 
     fn is_fresh(&self, caller: &Caller) -> bool {
-        let now = self.parts.clock.now();
+        let now = self.services.clock.now();
         caller
             .login()
             .is_some_and(|login| now - login.authenticated_at <= self.step_up_window)
     }
 }
 
-/// The Authorization field comes first (RFC 6750, section 2.1): no page of somebody else can make a browser send it.
-fn carried(headers: &HeaderMap) -> Option<Carried<'_>> {
+/// Returns the token of a request. The Authorization header takes precedence over the cookie,
+/// because another site cannot make a browser send it (RFC 6750, section 2.1).
+fn presented_token(headers: &HeaderMap) -> Option<PresentedToken<'_>> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return browser::cookie(headers, browser::ACCESS).map(Carried::Cookie);
+        return browser::cookie(headers, browser::ACCESS_COOKIE).map(PresentedToken::Cookie);
     };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")
-        .then(|| Carried::Header(token.trim()))
+        .then(|| PresentedToken::Header(token.trim()))
 }
 
-pub struct Admitting<E> {
+pub struct AdmissionEndpoint<E> {
     inner: E,
     admission: Admission,
 }
 
 impl<E: Endpoint> Middleware<E> for Admission {
-    type Output = Admitting<E>;
+    type Output = AdmissionEndpoint<E>;
 
-    fn transform(&self, inner: E) -> Admitting<E> {
-        Admitting {
+    fn transform(&self, inner: E) -> AdmissionEndpoint<E> {
+        AdmissionEndpoint {
             inner,
             admission: self.clone(),
         }
     }
 }
 
-impl<E: Endpoint> Endpoint for Admitting<E> {
+impl<E: Endpoint> Endpoint for AdmissionEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
@@ -215,7 +218,7 @@ impl<E: Endpoint> Endpoint for Admitting<E> {
             .await
             .map_err(Failure::from)?;
         request.set_data(identity.clone());
-        let record = Record { identity, limit };
+        let record = AdmissionRecord { identity, limit };
         match self.inner.call(request).await {
             Ok(response) => {
                 let mut response = response.into_response();
@@ -230,20 +233,21 @@ impl<E: Endpoint> Endpoint for Admitting<E> {
     }
 }
 
-/// What was found out about a request, for the layers around.
+/// What the admission found out about a request, for the outer layers.
 #[derive(Clone)]
-pub(super) struct Record {
+pub(super) struct AdmissionRecord {
     identity: Identity,
     limit: Option<(Limit, Verdict)>,
 }
 
-impl Record {
+impl AdmissionRecord {
     pub(super) fn user(&self) -> Option<UserId> {
         self.identity.caller().map(|caller| caller.user.id)
     }
 
-    /// The RateLimit fields of draft-ietf-httpapi-ratelimit-headers-06, in requests and seconds.
-    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+    /// Writes the RateLimit fields of draft-ietf-httpapi-ratelimit-headers-06, in requests and
+    /// seconds.
+    pub(super) fn write_headers(&self, headers: &mut HeaderMap) {
         let Some((limit, verdict)) = self.limit else {
             return;
         };

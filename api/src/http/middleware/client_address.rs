@@ -1,4 +1,4 @@
-//! Which address a request really comes from: the nearest one that is not a proxy of ours.
+//! The client address of a request: the nearest address that is not a trusted proxy.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,19 +10,20 @@ use poem::{Addr, Endpoint, Middleware, Request};
 
 use crate::http::origin::ClientIp;
 
-/// Believes X-Forwarded-For as far as trusted proxies wrote it.
+/// Determines the client address from `X-Forwarded-For`, as far as trusted proxies wrote it.
 #[derive(Clone)]
 pub struct ClientAddress {
     trusted: Vec<IpNet>,
-    /// Whether an entry that is not an address has been logged: the same proxy writes the same with every request.
-    is_logged: Arc<AtomicBool>,
+    /// Whether a malformed entry has been logged. A proxy that writes one writes it with every
+    /// request.
+    has_warned: Arc<AtomicBool>,
 }
 
 impl ClientAddress {
     pub fn new(trusted: Vec<IpNet>) -> Self {
         Self {
             trusted,
-            is_logged: Arc::default(),
+            has_warned: Arc::default(),
         }
     }
 
@@ -32,10 +33,10 @@ impl ClientAddress {
             .any(|network| network.contains(&address.to_canonical()))
     }
 
-    /// From the peer outwards, the first address that no proxy of ours has.
-    fn behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// Returns the first address, from the peer outwards, that is not a trusted proxy.
+    fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut nearest = peer;
-        // Lossy: what a client wrote must not hide what a proxy appended to the same line.
+        // Lossy: bytes from a client must not hide what a proxy appended to the same line.
         let lines: Vec<_> = headers
             .get_all("x-forwarded-for")
             .iter()
@@ -51,9 +52,9 @@ impl ClientAddress {
             if !self.trusts(nearest) {
                 break;
             }
-            let Some(address) = address_of(hop) else {
-                // What stands beyond it is not to be believed.
-                self.log_once(nearest);
+            let Some(address) = parse_entry(hop) else {
+                // Entries beyond a malformed one cannot be trusted.
+                self.warn_once(nearest);
                 break;
             };
             nearest = address;
@@ -61,19 +62,20 @@ impl ClientAddress {
         nearest
     }
 
-    /// The entry itself is not logged: a client may have written it.
-    fn log_once(&self, proxy: IpAddr) {
-        if !self.is_logged.swap(true, Ordering::Relaxed) {
+    /// Logs the proxy but not the entry, which may come from a client.
+    fn warn_once(&self, proxy: IpAddr) {
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %proxy,
-                "a trusted proxy sent an X-Forwarded-For entry that is not an address; its clients count as one"
+                "malformed X-Forwarded-For entry from a trusted proxy; its clients share one address"
             );
         }
     }
 }
 
-/// The address of an entry: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`.
-fn address_of(hop: &str) -> Option<IpAddr> {
+/// Parses an entry: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or
+/// `[2001:db8::1]:4711`.
+fn parse_entry(hop: &str) -> Option<IpAddr> {
     let bracketed = || {
         hop.strip_prefix('[')?
             .strip_suffix(']')?
@@ -85,32 +87,32 @@ fn address_of(hop: &str) -> Option<IpAddr> {
     hop.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
-pub struct Addressed<E> {
+pub struct ClientAddressEndpoint<E> {
     inner: E,
     addresses: ClientAddress,
 }
 
 impl<E: Endpoint> Middleware<E> for ClientAddress {
-    type Output = Addressed<E>;
+    type Output = ClientAddressEndpoint<E>;
 
-    fn transform(&self, inner: E) -> Addressed<E> {
-        Addressed {
+    fn transform(&self, inner: E) -> ClientAddressEndpoint<E> {
+        ClientAddressEndpoint {
             inner,
             addresses: self.clone(),
         }
     }
 }
 
-impl<E: Endpoint> Endpoint for Addressed<E> {
+impl<E: Endpoint> Endpoint for ClientAddressEndpoint<E> {
     type Output = E::Output;
 
-    /// Not an async fn: its future would carry the request twice.
+    // Not an async fn: its future would hold the request twice.
     fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<E::Output>> + Send {
         let peer = match &request.remote_addr().0 {
             Addr::SocketAddr(address) => address.ip(),
             Addr::Unix(_) | Addr::Custom(..) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         };
-        let client = self.addresses.behind(peer, request.headers());
+        let client = self.addresses.client_address(peer, request.headers());
         request.set_data(ClientIp(client.to_canonical()));
         self.inner.call(request)
     }
@@ -125,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    fn behind(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
+    fn client_address(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in forwarded {
             headers.append(
@@ -138,40 +140,46 @@ mod tests {
             .map(|network| network.parse().expect("a network"))
             .collect();
         ClientAddress::new(trusted)
-            .behind(peer.parse().expect("an address"), &headers)
+            .client_address(peer.parse().expect("an address"), &headers)
             .to_string()
     }
 
     #[test]
-    fn only_what_trusted_proxies_wrote_is_believed() {
+    fn only_entries_of_trusted_proxies_count() {
         let proxies = ["10.0.0.0/8", "::1/128"];
-        assert_eq!(behind(&[], "203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
         assert_eq!(
-            behind(&proxies, "203.0.113.9", &["198.51.100.1"]),
+            client_address(&[], "203.0.113.9", &["198.51.100.1"]),
             "203.0.113.9"
         );
         assert_eq!(
-            behind(&proxies, "10.0.0.1", &["198.51.100.1"]),
+            client_address(&proxies, "203.0.113.9", &["198.51.100.1"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            client_address(&proxies, "10.0.0.1", &["198.51.100.1"]),
             "198.51.100.1"
         );
         assert_eq!(
-            behind(&proxies, "10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.9.9.9"]),
+            client_address(&proxies, "10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.9.9.9"]),
             "198.51.100.1"
         );
         assert_eq!(
-            behind(&proxies, "10.0.0.1", &["1.1.1.1", "198.51.100.1"]),
+            client_address(&proxies, "10.0.0.1", &["1.1.1.1", "198.51.100.1"]),
             "198.51.100.1"
         );
-        assert_eq!(behind(&proxies, "::1", &["2001:db8::7"]), "2001:db8::7");
         assert_eq!(
-            behind(&proxies, "10.0.0.1", &["198.51.100.1, nonsense"]),
+            client_address(&proxies, "::1", &["2001:db8::7"]),
+            "2001:db8::7"
+        );
+        assert_eq!(
+            client_address(&proxies, "10.0.0.1", &["198.51.100.1, nonsense"]),
             "10.0.0.1"
         );
-        assert_eq!(behind(&proxies, "10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(client_address(&proxies, "10.0.0.1", &[]), "10.0.0.1");
     }
 
     #[test]
-    fn entries_with_ports_and_brackets_are_understood() {
+    fn entries_with_ports_and_brackets_are_parsed() {
         let proxies = ["10.0.0.0/8"];
         for (entry, address) in [
             ("198.51.100.1:4711", "198.51.100.1"),
@@ -181,7 +189,11 @@ mod tests {
             ("198.51.100.1:4711, 10.0.0.2:80", "198.51.100.1"),
             ("198.51.100.1, , 10.0.0.2,", "198.51.100.1"),
         ] {
-            assert_eq!(behind(&proxies, "10.0.0.1", &[entry]), address, "{entry}");
+            assert_eq!(
+                client_address(&proxies, "10.0.0.1", &[entry]),
+                address,
+                "{entry}"
+            );
         }
         for entry in [
             "unknown",
@@ -192,7 +204,7 @@ mod tests {
             "::1]:80",
         ] {
             assert_eq!(
-                behind(&proxies, "10.0.0.1", &[&format!("203.0.113.9, {entry}")]),
+                client_address(&proxies, "10.0.0.1", &[&format!("203.0.113.9, {entry}")]),
                 "10.0.0.1",
                 "{entry}"
             );
@@ -200,17 +212,17 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_a_client_do_not_hide_what_a_proxy_appended() {
+    fn invalid_bytes_do_not_hide_what_a_proxy_appended() {
         let mut headers = HeaderMap::new();
         let line = HeaderValue::from_bytes(b"\xff\xfe, 198.51.100.1").expect("a header");
         headers.append("x-forwarded-for", HeaderValue::from_static("203.0.113.9"));
         headers.append("x-forwarded-for", line);
         let addresses = ClientAddress::new(vec!["10.0.0.0/8".parse().expect("a network")]);
-        let client = addresses.behind("10.0.0.1".parse().expect("an address"), &headers);
+        let client = addresses.client_address("10.0.0.1".parse().expect("an address"), &headers);
         assert_eq!(client.to_string(), "198.51.100.1");
     }
 
-    /// Counts events.
+    /// Counts log events.
     struct Counter(Arc<AtomicUsize>);
 
     impl tracing::Subscriber for Counter {
@@ -230,20 +242,20 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_a_trusted_proxy_that_is_no_address_is_logged_once() {
+    fn a_malformed_entry_of_a_trusted_proxy_is_logged_once() {
         let logged = Arc::new(AtomicUsize::new(0));
         tracing::subscriber::with_default(Counter(logged.clone()), || {
             let addresses = ClientAddress::new(vec!["10.0.0.0/8".parse().expect("a network")]);
             let mut headers = HeaderMap::new();
             headers.append("x-forwarded-for", HeaderValue::from_static("unknown"));
-            addresses.behind("203.0.113.9".parse().expect("an address"), &headers);
+            addresses.client_address("203.0.113.9".parse().expect("an address"), &headers);
             assert_eq!(
                 logged.load(Ordering::Relaxed),
                 0,
-                "a stranger's header is no fault of a proxy"
+                "an untrusted peer must not cause a warning"
             );
             for proxy in ["10.0.0.1", "10.0.0.2", "10.0.0.1"] {
-                addresses.behind(proxy.parse().expect("an address"), &headers);
+                addresses.client_address(proxy.parse().expect("an address"), &headers);
             }
         });
         assert_eq!(logged.load(Ordering::Relaxed), 1);
@@ -252,7 +264,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_untrusted_peer_cannot_choose_its_address(forwarded in "[0-9a-f.:, ]{0,60}") {
-            prop_assert_eq!(behind(&["10.0.0.0/8"], "203.0.113.9", &[&forwarded]), "203.0.113.9");
+            prop_assert_eq!(client_address(&["10.0.0.0/8"], "203.0.113.9", &[&forwarded]), "203.0.113.9");
         }
     }
 }

@@ -1,35 +1,35 @@
-//! The bounds of a request: how long it may take and how much of it is read. A body that the operation streams, such as a
-//! form or a stretch of an upload, may take as long as it likes, as long as it does not stand still.
+//! The deadline of a request. A streamed body, such as a form or a chunk of an upload, has a
+//! minimum rate instead.
 
 use poem::{Endpoint, Middleware, Request};
 
 use crate::http::failure::Failure;
 use crate::http::limits::{BodyLimits, BodyProgress};
 
-/// The longest time until the answer begins is that of a body that stands still.
+/// Ends a request whose response has not started within [`BodyLimits::idle`].
 #[derive(Clone, Copy)]
 pub struct Deadline(pub BodyLimits);
 
-pub struct Limited<E> {
+pub struct DeadlineEndpoint<E> {
     inner: E,
     limits: BodyLimits,
 }
 
 impl<E: Endpoint> Middleware<E> for Deadline {
-    type Output = Limited<E>;
+    type Output = DeadlineEndpoint<E>;
 
-    fn transform(&self, inner: E) -> Limited<E> {
-        Limited {
+    fn transform(&self, inner: E) -> DeadlineEndpoint<E> {
+        DeadlineEndpoint {
             inner,
             limits: self.0,
         }
     }
 }
 
-impl<E: Endpoint> Endpoint for Limited<E> {
+impl<E: Endpoint> Endpoint for DeadlineEndpoint<E> {
     type Output = E::Output;
 
-    /// Not an async fn: its future would carry the request twice.
+    // Not an async fn: its future would hold the request twice.
     fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<E::Output>> + Send {
         request.set_data(self.limits);
         let progress = BodyProgress::default();

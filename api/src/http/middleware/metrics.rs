@@ -1,4 +1,4 @@
-//! What is counted of requests.
+//! Metrics of requests.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use prometheus::{HistogramVec, IntCounterVec};
 static REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter(
         "plinth_http_requests_total",
-        "Answered requests, by operation and status.",
+        "Completed requests, by operation and status.",
         &["operation", "status"],
     )
 });
@@ -17,14 +17,15 @@ static REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram(
         "plinth_http_request_duration_seconds",
-        "How long it took until the answer began.",
+        "Time until the response started.",
         &["operation"],
         LATENCY_BUCKETS,
     )
 });
 
-/// Counts one answered request. The operation is one of the document's, so that nobody can invent labels.
-pub(super) fn answered(operation: &'static str, status: u16, took: Duration) {
+/// Counts one completed request. The label comes from the OpenAPI document, so a client cannot
+/// create label values.
+pub(super) fn record_request(operation: &'static str, status: u16, took: Duration) {
     let mut digits = [0; 3];
     REQUESTS
         .with_label_values(&[operation, decimal(status, &mut digits)])
@@ -34,7 +35,7 @@ pub(super) fn answered(operation: &'static str, status: u16, took: Duration) {
         .observe(took.as_secs_f64());
 }
 
-/// A three-digit status without an allocation.
+/// Formats a three-digit status without an allocation.
 fn decimal(status: u16, digits: &mut [u8; 3]) -> &str {
     let mut rest = status;
     for digit in digits.iter_mut().rev() {

@@ -1,19 +1,20 @@
-//! What every request passes, from the outside in: [`Observe`], [`ClientAddress`], CORS and [`RenderErrors`] where origins
-//! are set, [`Admission`], [`Deadline`], [`ContentOnly`] where there is a host for users' files, [`Published`].
+//! The layers around the routes, from the outside in: [`Observe`], [`ClientAddress`], CORS and
+//! [`RenderErrors`] (if origins are set), [`Admission`], [`Deadline`], [`HostSeparation`] (if
+//! users' files have a separate host), [`ServeDocuments`].
 
 mod admission;
 mod client_address;
-mod content_only;
 mod deadline;
+mod host_separation;
 mod metrics;
 mod observe;
-mod published;
 mod render_errors;
+mod serve_documents;
 
-pub use admission::{Admission, Parts as AdmissionParts};
+pub use admission::{Admission, Services as AdmissionServices};
 pub use client_address::ClientAddress;
-pub use content_only::ContentOnly;
 pub use deadline::Deadline;
+pub use host_separation::HostSeparation;
 pub use observe::Observe;
-pub use published::Published;
 pub use render_errors::RenderErrors;
+pub use serve_documents::ServeDocuments;

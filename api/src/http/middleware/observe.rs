@@ -1,5 +1,5 @@
-//! The outermost layer: a request gets its id, its span, its log line, its metrics and, whatever happens, an answer in
-//! the one shape with the headers that every answer has.
+//! The outermost layer. It gives each request an id, a span, a log line and metrics, renders its
+//! error, and adds the headers that all responses have.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use poem::{Endpoint, IntoResponse as _, Middleware, Request, Response};
 use poem_openapi::OperationId;
 use tracing::Instrument as _;
 
-use super::admission::Record;
+use super::admission::AdmissionRecord;
 use super::metrics;
 use crate::http::error_page::ErrorPage;
 use crate::http::failure::Failure;
@@ -23,7 +23,7 @@ use crate::http::{method_override, problem, tus};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What an answer carries unless the operation says otherwise.
+/// Default headers of a response; an operation can set others.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -43,29 +43,29 @@ const HEADERS: [(HeaderName, &str); 6] = [
 #[derive(Clone)]
 pub struct Observe {
     pub table: RouteTable,
-    /// Where problems are explained.
+    /// The page that explains problems.
     pub page: ErrorPage,
-    /// Whether clients reach the API by TLS only.
+    /// Whether clients reach the API over TLS only.
     pub hsts: bool,
 }
 
-pub struct Observed<E> {
+pub struct ObserveEndpoint<E> {
     inner: E,
     layer: Observe,
 }
 
 impl<E: Endpoint> Middleware<E> for Observe {
-    type Output = Observed<E>;
+    type Output = ObserveEndpoint<E>;
 
-    fn transform(&self, inner: E) -> Observed<E> {
-        Observed {
+    fn transform(&self, inner: E) -> ObserveEndpoint<E> {
+        ObserveEndpoint {
             inner,
             layer: self.clone(),
         }
     }
 }
 
-impl<E: Endpoint> Endpoint for Observed<E> {
+impl<E: Endpoint> Endpoint for ObserveEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
@@ -74,7 +74,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let request_id = request_id(&request);
         let traceparent = request.header(trace::TRACEPARENT).map(str::to_owned);
         let method = request.method().clone();
-        let path = self.layer.table.loggable(request.uri().path()).into_owned();
+        let path = self.layer.table.redact(request.uri().path()).into_owned();
         let span = tracing::info_span!(
             "request",
             otel.kind = "server",
@@ -99,30 +99,30 @@ impl<E: Endpoint> Endpoint for Observed<E> {
                     let response = response.into_response();
                     let (operation, record) = (
                         response.data::<OperationId>().copied(),
-                        response.data::<Record>().cloned(),
+                        response.data::<AdmissionRecord>().cloned(),
                     );
                     (response, operation, record)
                 }
                 Err(error) => {
                     let (operation, record) = (
                         error.data::<OperationId>().copied(),
-                        error.data::<Record>().cloned(),
+                        error.data::<AdmissionRecord>().cloned(),
                     );
                     (
-                        problem::answer(&error, &request_id, &self.layer.page),
+                        problem::render(&error, &request_id, &self.layer.page),
                         operation,
                         record,
                     )
                 }
             };
             if let Some(record) = &record {
-                record.tell(response.headers_mut());
+                record.write_headers(response.headers_mut());
             }
-            self.complete(&mut response, &path, &request_id);
+            self.add_common_headers(&mut response, &path, &request_id);
             let operation = operation.map_or("none", |id| id.0);
             let status = response.status().as_u16();
             let took = start.elapsed();
-            metrics::answered(operation, status, took);
+            metrics::record_request(operation, status, took);
             trace::record_response(&tracing::Span::current(), operation, status, &method, &path);
             tracing::info!(
                 operation,
@@ -133,7 +133,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
                 user = record
                     .and_then(|record| record.user())
                     .map(tracing::field::display),
-                "answered"
+                "request completed"
             );
             Ok(response)
         }
@@ -142,16 +142,16 @@ impl<E: Endpoint> Endpoint for Observed<E> {
     }
 }
 
-impl<E> Observed<E> {
-    fn complete(&self, response: &mut Response, path: &str, request_id: &str) {
+impl<E> ObserveEndpoint<E> {
+    fn add_common_headers(&self, response: &mut Response, path: &str, request_id: &str) {
         let headers = response.headers_mut();
         for (name, value) in HEADERS {
             headers
                 .entry(name)
                 .or_insert(HeaderValue::from_static(value));
         }
-        if tus::is_spoken_at(path) {
-            tus::complete(headers);
+        if tus::is_tus_path(path) {
+            tus::add_version(headers);
         }
         if self.layer.hsts {
             headers.insert(
@@ -165,7 +165,7 @@ impl<E> Observed<E> {
     }
 }
 
-/// The client's own id where it is one that can stand in a log, else a fresh one.
+/// Returns the client's request id if it is safe to log, otherwise a new one.
 fn request_id(request: &Request) -> Arc<str> {
     let plain = |text: &&str| {
         (1..=64).contains(&text.len())
@@ -187,10 +187,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_answered_like_any_failure_and_says_nothing() {
+    async fn a_panic_becomes_an_internal_error_without_its_message() {
         let layer = Observe {
-            table: RouteTable::of(&[]),
-            page: ErrorPage::of("http://localhost"),
+            table: RouteTable::new(&[]),
+            page: ErrorPage::new("http://localhost"),
             hsts: false,
         }
         .transform(make(|_| async { panic!("secret {}", 7) as &'static str }));

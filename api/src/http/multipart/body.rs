@@ -1,4 +1,4 @@
-//! The body on its way to a form.
+//! The body of a form, read piece by piece and hashed.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,59 +9,60 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use multer::{Field, Multipart};
 use plinth_platform::crypto::Sha256;
 
-/// Bytes that multer gets at once. It keeps some of them while others are asked for, and larger pieces of memory come
-/// dearer: what is freed of them is kept for a second.
-const PIECE: usize = 64 * 1024;
+/// The size of the pieces that multer gets, in bytes. multer buffers some of them, and the
+/// allocator keeps larger blocks for a second after they are freed.
+const PIECE_BYTES: usize = 64 * 1024;
 
-/// Bytes without data of a field after which no more are read: multer keeps them, and searches all of them again with
-/// each piece.
-const MAX_OVERHEAD: usize = 16 * 1024;
+/// The maximum number of bytes without data of a field. multer buffers them and searches all of
+/// them again with each piece.
+const MAX_OVERHEAD_BYTES: usize = 16 * 1024;
 
-/// The body has more around its fields than a client writes.
+/// The body has more bytes around its fields than any client needs.
 #[derive(Debug, thiserror::Error)]
-#[error("more than {MAX_OVERHEAD} bytes came without data of a field")]
+#[error("more than {MAX_OVERHEAD_BYTES} bytes without data of a field")]
 struct TooMuchOverhead;
 
-/// Hashes it as it passes.
+/// A body that is hashed while it is read.
 #[derive(Clone)]
-pub(super) struct HashedBody(Arc<Mutex<Passing>>);
+pub(super) struct HashedBody(Arc<Mutex<BodyState>>);
 
-struct Passing {
+struct BodyState {
     bytes: BoxStream<'static, std::io::Result<Bytes>>,
-    /// What came with the last piece.
+    /// The unread part of the last chunk.
     rest: Bytes,
-    /// `None` where nobody asks for it.
+    /// `None` if no digest was sent.
     hash: Option<Sha256>,
-    /// The next piece may be taken.
-    is_wanted: bool,
-    /// Bytes taken since the form gave a field or data of one.
+    /// Whether the next piece may be read.
+    may_read: bool,
+    /// Bytes read since the form returned a field or data of a field.
     overhead: usize,
 }
 
 impl HashedBody {
     pub(super) fn new(bytes: BoxStream<'static, std::io::Result<Bytes>>, is_hashed: bool) -> Self {
-        Self(Arc::new(Mutex::new(Passing {
+        Self(Arc::new(Mutex::new(BodyState {
             bytes,
             rest: Bytes::new(),
             hash: is_hashed.then(Sha256::default),
-            is_wanted: false,
+            may_read: false,
             overhead: 0,
         })))
     }
 
-    fn passing(&self) -> MutexGuard<'_, Passing> {
+    fn state(&self) -> MutexGuard<'_, BodyState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What multer reads: it must be driven by [`Self::next_field`] and [`Self::chunk`].
+    /// Returns the stream for multer, which must be driven by [`Self::next_field`] and
+    /// [`Self::chunk`].
     pub(super) fn stream(
         &self,
     ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + Unpin + 'static {
         let body = self.clone();
-        stream::poll_fn(move |context| body.passing().poll(context))
+        stream::poll_fn(move |context| body.state().poll(context))
     }
 
-    /// The next field of the form.
+    /// Returns the next field of the form, or `None` at its end.
     pub(super) async fn next_field(
         &self,
         form: &mut Multipart<'static>,
@@ -69,17 +70,17 @@ impl HashedBody {
         self.parse(|context| form.poll_next_field(context)).await
     }
 
-    /// The next bytes of a field.
+    /// Returns the next bytes of a field, or `None` at its end.
     pub(super) async fn chunk(&self, field: &mut Field<'static>) -> multer::Result<Option<Bytes>> {
         self.parse(|context| field.poll_next_unpin(context).map(Option::transpose))
             .await
     }
 
-    /// Reads what follows the form.
+    /// Reads the rest of the body, after the end of the form.
     pub(super) async fn finish(&self) -> multer::Result<()> {
         loop {
-            self.passing().want()?;
-            match poll_fn(|context| self.passing().poll(context)).await {
+            self.state().allow_next_piece()?;
+            match poll_fn(|context| self.state().poll(context)).await {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(multer::Error::StreamReadFailed(error.into())),
                 None => return Ok(()),
@@ -87,26 +88,26 @@ impl HashedBody {
         }
     }
 
-    /// Waits for what multer makes of the body, which gets another piece only if it needs one: by itself it reads with
-    /// every call as long as there is more, and keeps all of it in memory.
+    /// Polls multer, and gives it another piece only if it needs one. Otherwise multer reads all
+    /// bytes that are available with each call, and buffers them.
     async fn parse<T>(
         &self,
         mut parse: impl FnMut(&mut Context<'_>) -> Poll<multer::Result<T>>,
     ) -> multer::Result<T> {
         poll_fn(|context| {
             loop {
-                self.passing().is_wanted = false;
+                self.state().may_read = false;
                 let mut polled = parse(context);
                 if polled.is_pending() {
-                    self.passing().want()?;
+                    self.state().allow_next_piece()?;
                     polled = parse(context);
                 }
-                let mut passing = self.passing();
+                let mut state = self.state();
                 if polled.is_ready() {
-                    passing.overhead = 0;
+                    state.overhead = 0;
                     return polled;
                 }
-                if passing.is_wanted {
+                if state.may_read {
                     return Poll::Pending;
                 }
             }
@@ -115,38 +116,38 @@ impl HashedBody {
     }
 
     pub(super) fn hash(&self) -> Option<[u8; 32]> {
-        self.passing().hash.take().map(Sha256::finish)
+        self.state().hash.take().map(Sha256::finish)
     }
 }
 
-impl Passing {
-    /// Lets the next piece be taken.
-    fn want(&mut self) -> multer::Result<()> {
-        if self.overhead > MAX_OVERHEAD {
+impl BodyState {
+    /// Allows the next piece to be read.
+    fn allow_next_piece(&mut self) -> multer::Result<()> {
+        if self.overhead > MAX_OVERHEAD_BYTES {
             return Err(multer::Error::StreamReadFailed(TooMuchOverhead.into()));
         }
-        self.is_wanted = true;
+        self.may_read = true;
         Ok(())
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>> {
-        if !self.is_wanted {
+        if !self.may_read {
             return Poll::Pending;
         }
         if self.rest.is_empty() {
             match self.bytes.poll_next_unpin(context) {
                 Poll::Ready(Some(Ok(bytes))) => self.rest = bytes,
                 other => {
-                    self.is_wanted = other.is_pending();
+                    self.may_read = other.is_pending();
                     return other;
                 }
             }
         }
-        let piece = self.rest.split_to(PIECE.min(self.rest.len()));
+        let piece = self.rest.split_to(PIECE_BYTES.min(self.rest.len()));
         if let Some(hash) = &mut self.hash {
             hash.update(&piece);
         }
-        self.is_wanted = false;
+        self.may_read = false;
         self.overhead += piece.len();
         Poll::Ready(Some(Ok(piece)))
     }
@@ -157,7 +158,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn no_more_than_a_piece_is_read_at_once_however_fast_it_comes() {
+    async fn at_most_one_piece_is_read_at_a_time() {
         let head = "--x\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\n";
         let pieces = (0..50).map(|_| Bytes::from(vec![7; 100_000]));
         let body = [head.into()]
@@ -176,11 +177,11 @@ mod tests {
             size += bytes.len();
             largest = largest.max(bytes.len());
         }
-        assert_eq!((size, largest), (5_000_000, PIECE));
+        assert_eq!((size, largest), (5_000_000, PIECE_BYTES));
     }
 
     #[tokio::test]
-    async fn small_parts_that_come_at_once_are_read_one_by_one() {
+    async fn small_parts_in_one_chunk_are_read_one_by_one() {
         let part = "--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nbytes\r\n";
         let pieces = [part.repeat(5_000).into(), Bytes::from("--x--\r\n")];
         let body = HashedBody::new(stream::iter(pieces.map(Ok)).boxed(), false);
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_read_beyond_what_multer_needs() {
+    async fn only_what_multer_needs_is_read() {
         let part = "--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n\r\n";
         let pieces = (0..100).map(move |_| Ok(Bytes::from(part)));
         let body = HashedBody::new(stream::iter(pieces).boxed(), false);
@@ -205,7 +206,7 @@ mod tests {
                 .expect("is a form")
                 .expect("has a field");
         }
-        let left = body.passing().bytes.size_hint().0;
+        let left = body.state().bytes.size_hint().0;
         assert!(left >= 85, "{left} of 100 pieces are left");
     }
 }

@@ -1,4 +1,4 @@
-//! The two forms that operations take, as the OpenAPI document shows them.
+//! The two forms that operations accept, with their schemas.
 
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef};
@@ -12,14 +12,14 @@ pub struct FileForm(pub Form);
 /// A form with several files, each in a field `files`.
 pub struct FilesForm(pub Form);
 
-const FILE: &str = "file";
-const FILES: &str = "files";
+const FILE_FIELD: &str = "file";
+const FILES_FIELD: &str = "files";
 
-/// Files in one form.
-pub const MAX_FILES: usize = 100;
+/// The maximum number of files in one form.
+pub const MAX_FILES_PER_FORM: usize = 100;
 
-/// A form whose one field has this schema.
-fn meta(field: &'static str, schema: MetaSchema) -> MetaRequest {
+/// Returns the schema of a form with one field.
+fn form_request(field: &'static str, schema: MetaSchema) -> MetaRequest {
     let mut form = MetaSchema::new("object");
     form.required = vec![field];
     form.properties = vec![(field, MetaSchemaRef::Inline(Box::new(schema)))];
@@ -35,12 +35,12 @@ fn meta(field: &'static str, schema: MetaSchema) -> MetaRequest {
     }
 }
 
-fn file() -> MetaSchema {
-    let mut file = MetaSchema::new_with_format("string", "binary");
-    file.description = Some(
-        "The file, with its name in the part's Content-Disposition: the last part of a path, without invisible characters, cut to 255 bytes of UTF-8.",
+fn file_schema() -> MetaSchema {
+    let mut schema = MetaSchema::new_with_format("string", "binary");
+    schema.description = Some(
+        "The file. Its name comes from the part's Content-Disposition: the last segment of the path, without invisible characters, cut to 255 bytes of UTF-8.",
     );
-    file
+    schema
 }
 
 impl<'a> ApiExtractor<'a> for FileForm {
@@ -50,7 +50,7 @@ impl<'a> ApiExtractor<'a> for FileForm {
     type ParamRawType = ();
 
     fn request_meta() -> Option<MetaRequest> {
-        Some(meta(FILE, file()))
+        Some(form_request(FILE_FIELD, file_schema()))
     }
 
     async fn from_request(
@@ -58,7 +58,7 @@ impl<'a> ApiExtractor<'a> for FileForm {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self(Form::open(FILE, request, body)?))
+        Ok(Self(Form::open(FILE_FIELD, request, body)?))
     }
 }
 
@@ -70,9 +70,9 @@ impl<'a> ApiExtractor<'a> for FilesForm {
 
     fn request_meta() -> Option<MetaRequest> {
         let mut files = MetaSchema::new("array");
-        files.max_items = Some(MAX_FILES);
-        files.items = Some(Box::new(MetaSchemaRef::Inline(Box::new(file()))));
-        Some(meta(FILES, files))
+        files.max_items = Some(MAX_FILES_PER_FORM);
+        files.items = Some(Box::new(MetaSchemaRef::Inline(Box::new(file_schema()))));
+        Some(form_request(FILES_FIELD, files))
     }
 
     async fn from_request(
@@ -80,6 +80,6 @@ impl<'a> ApiExtractor<'a> for FilesForm {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self(Form::open(FILES, request, body)?))
+        Ok(Self(Form::open(FILES_FIELD, request, body)?))
     }
 }

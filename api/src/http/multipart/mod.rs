@@ -1,4 +1,4 @@
-//! A form with files, read as it comes: nothing of it is kept in memory or on disk.
+//! A form with files, read as a stream: it is never held in memory or on disk as a whole.
 
 mod body;
 mod extract;
@@ -13,33 +13,35 @@ use poem::{Request, RequestBody};
 use self::body::HashedBody;
 use super::digest;
 use super::failure::{Failure, Result};
-use super::pace::{self, Paced};
+use super::min_rate::{self, MinRateBody};
 
-pub use self::extract::{FileForm, FilesForm, MAX_FILES};
+pub use self::extract::{FileForm, FilesForm, MAX_FILES_PER_FORM};
 pub use self::part::FilePart;
 
 pub(crate) const MEDIA_TYPE: &str = "multipart/form-data";
 
-/// Bytes of the fields of a form that are no files.
+/// The maximum number of bytes of all fields that are not files.
 const MAX_IGNORED_BYTES: usize = 1024 * 1024;
 
-/// What each of them counts at least, so that empty ones end, too.
+/// The minimum number of bytes that each of them counts, so that the number of empty fields is
+/// limited too.
 const MIN_IGNORED_BYTES: usize = 1024;
 
-/// A form with files and, as pages and libraries send them, other fields, which are ignored.
+/// A form with files. Other fields, which pages and libraries send, are ignored.
 ///
-/// A file is a part with a file name, whatever its field is called: `file[]`, `filepond`. A part of the form's own field
-/// without a name is one, too, unless the form has one with a name: FilePond sends metadata in the field of the file.
+/// A part with a file name is a file, whatever its field is called: `file[]`, `filepond`. A part of
+/// the form's own field without a file name is a file too, unless the form has a file with a name:
+/// FilePond sends metadata in the field of the file.
 pub struct Form {
     field: &'static str,
     parts: Multipart<'static>,
-    /// A part without a name that is a file if none with a name follows.
+    /// A part without a file name. It is a file if no part with a file name follows.
     unnamed: Option<FilePart>,
     has_named: bool,
-    /// Bytes of other fields that have come.
+    /// Bytes of ignored fields so far.
     ignored: usize,
     body: HashedBody,
-    /// What the body must hash to.
+    /// The digest of the body that the client sent.
     digest: Option<[u8; 32]>,
 }
 
@@ -50,10 +52,10 @@ impl Form {
             expected: MEDIA_TYPE,
         };
         let boundary = multer::parse_boundary(content_type).map_err(unsupported)?;
-        let digest = digest::read(request.headers(), &part::DIGESTS)?;
-        let bytes = Paced::take(request, body)?;
+        let digest = digest::parse_sha256(request.headers(), &part::DIGESTS)?;
+        let bytes = MinRateBody::take(request, body)?;
         let body = HashedBody::new(bytes.boxed(), digest.is_some());
-        // The file's own size is bounded as it is stored; whatever else comes with it is not read.
+        // The file's size is limited while it is stored; ignored fields have a limit of their own.
         let constraints = Constraints::new().size_limit(SizeLimit::new());
         let parts = Multipart::with_constraints(body.stream(), boundary, constraints);
         Ok(Self {
@@ -67,13 +69,16 @@ impl Form {
         })
     }
 
-    /// The next file; none at the end of the form, where the body must have its digest.
-    pub async fn file(&mut self) -> Result<Option<FilePart>> {
-        // The rest of one that was too large to wait must be read first.
-        if let Some(part) = self.unnamed.take_if(|part| part.is_open()) {
+    /// Returns the next file, or `None` at the end of the form.
+    ///
+    /// # Errors
+    /// The form is malformed, or the body does not match its digest.
+    pub async fn next_file(&mut self) -> Result<Option<FilePart>> {
+        // A file that is too large to buffer must be read before the next part.
+        if let Some(part) = self.unnamed.take_if(|part| part.has_more()) {
             return Ok(Some(part));
         }
-        while let Some(field) = self.next().await? {
+        while let Some(field) = self.next_field().await? {
             let is_own = field.name() == Some(self.field);
             match field.file_name() {
                 Some(name) if is_own || !name.is_empty() => {
@@ -83,44 +88,44 @@ impl Form {
                 }
                 None if is_own && !self.has_named => {
                     let part = FilePart::unnamed(field, self.body.clone()).await?;
-                    let before = self.unnamed.replace(part);
-                    let next = before.or_else(|| self.unnamed.take_if(|part| part.is_open()));
+                    let previous = self.unnamed.replace(part);
+                    let next = previous.or_else(|| self.unnamed.take_if(|part| part.has_more()));
                     if next.is_some() {
                         return Ok(next);
                     }
                 }
-                // A text, or a page's input for files of which none was chosen.
+                // A text field, or a file input of a page without a chosen file.
                 _ => self.ignore(field).await?,
             }
         }
         if self.unnamed.is_some() {
             return Ok(self.unnamed.take());
         }
-        self.end().await.map(|()| None)
+        self.verify_digest().await.map(|()| None)
     }
 
-    /// That there is no file.
-    pub fn missing(&self) -> Failure {
-        let rejection = Rejection::new("missing", "This field must be given.");
-        self.refused(rejection)
+    /// Returns the error for a form without a file.
+    pub fn missing_file(&self) -> Failure {
+        let rejection = Rejection::new("missing", "This field is required.");
+        self.invalid_file(rejection)
     }
 
-    /// That there are more files than there may be.
-    pub fn too_many(&self, most: usize) -> Failure {
-        let rejection = Rejection::new("too_many", format!("The form has {most} of them at most."));
-        self.refused(rejection)
+    /// Returns the error for a form with more than `max` files.
+    pub fn too_many_files(&self, max: usize) -> Failure {
+        let rejection = Rejection::new("too_many", format!("Expected at most {max} files."));
+        self.invalid_file(rejection)
     }
 
-    /// That a file of it breaks a rule.
-    pub fn refused(&self, rejection: Rejection) -> Failure {
+    /// Returns the error for a file that breaks a rule.
+    pub fn invalid_file(&self, rejection: Rejection) -> Failure {
         Error::invalid(&format!("/{}", self.field), rejection).into()
     }
 
-    async fn end(&mut self) -> Result<()> {
+    async fn verify_digest(&mut self) -> Result<()> {
         let Some(expected) = self.digest else {
             return Ok(());
         };
-        // What follows the form belongs to the body.
+        // The digest includes what follows the form.
         self.body.finish().await.map_err(malformed)?;
         if self.body.hash() == Some(expected) {
             Ok(())
@@ -144,7 +149,7 @@ impl Form {
         Ok(())
     }
 
-    async fn next(&mut self) -> Result<Option<Field<'static>>> {
+    async fn next_field(&mut self) -> Result<Option<Field<'static>>> {
         self.body
             .next_field(&mut self.parts)
             .await
@@ -155,7 +160,7 @@ impl Form {
 fn malformed(error: multer::Error) -> Failure {
     match error {
         multer::Error::StreamReadFailed(cause) => match cause.downcast() {
-            Ok(error) => pace::failure(*error),
+            Ok(error) => min_rate::map_body_error(*error),
             Err(cause) => Failure::MalformedForm(cause),
         },
         other => Failure::MalformedForm(other.into()),

@@ -9,27 +9,28 @@ use super::malformed;
 use crate::http::digest;
 use crate::http::failure::Result;
 
-/// In a request what is sent is what is represented.
+/// In a request, the content is the representation, so both fields mean the same.
 pub(super) const DIGESTS: [HeaderName; 2] = [digest::CONTENT_DIGEST, digest::REPR_DIGEST];
 
-/// Bytes of a part without a name that wait in memory for one with a name.
-const MAX_WAITING_BYTES: usize = 64 * 1024;
+/// The maximum number of bytes of a part without a file name that are buffered until a part with
+/// one follows.
+const MAX_BUFFERED_BYTES: usize = 64 * 1024;
 
-/// A file in a form.
+/// A file of a form.
 pub struct FilePart {
     name: Option<String>,
     digest: Option<[u8; 32]>,
-    /// Bytes that were read already.
+    /// Bytes that have been read already.
     head: Bytes,
-    /// What is still to be read.
+    /// The rest of the part.
     rest: Option<Field<'static>>,
     body: HashedBody,
 }
 
 impl FilePart {
     pub(super) fn named(field: Field<'static>, body: HashedBody) -> Result<Self> {
-        let name = field.file_name().map(decoded);
-        let digest = digest::read(field.headers(), &DIGESTS)?;
+        let name = field.file_name().map(decode_file_name);
+        let digest = digest::parse_sha256(field.headers(), &DIGESTS)?;
         Ok(Self {
             name,
             digest,
@@ -39,13 +40,13 @@ impl FilePart {
         })
     }
 
-    /// Reads a part without a name, all of it if it is small.
+    /// Reads a part without a file name, completely if it is small.
     pub(super) async fn unnamed(mut field: Field<'static>, body: HashedBody) -> Result<Self> {
-        let digest = digest::read(field.headers(), &DIGESTS)?;
+        let digest = digest::parse_sha256(field.headers(), &DIGESTS)?;
         let mut head = BytesMut::new();
         while let Some(bytes) = body.chunk(&mut field).await.map_err(malformed)? {
             head.extend_from_slice(&bytes);
-            if head.len() > MAX_WAITING_BYTES {
+            if head.len() > MAX_BUFFERED_BYTES {
                 return Ok(Self {
                     name: None,
                     digest,
@@ -64,22 +65,22 @@ impl FilePart {
         })
     }
 
-    /// Whether there is more to read before the next part of the form.
-    pub(super) fn is_open(&self) -> bool {
+    /// Returns whether the rest of the part must be read before the next part of the form.
+    pub(super) fn has_more(&self) -> bool {
         self.rest.is_some()
     }
 
-    /// The name that the client gave it.
+    /// Returns the file name that the client sent.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The SHA-256 that the part's headers give.
+    /// Returns the SHA-256 in the headers of the part.
     pub fn digest(&self) -> Option<[u8; 32]> {
         self.digest
     }
 
-    /// The next bytes; `None` at the end.
+    /// Returns the next bytes, or `None` at the end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         if !self.head.is_empty() {
             return Ok(Some(std::mem::take(&mut self.head)));
@@ -91,8 +92,9 @@ impl FilePart {
     }
 }
 
-/// What browsers write for characters that cannot stand in the header, and for no others (HTML, section 4.10.21.8).
-fn decoded(name: &str) -> String {
+/// Decodes the three characters that browsers encode in file names, and no others (HTML, section
+/// 4.10.21.8).
+fn decode_file_name(name: &str) -> String {
     name.replace("%22", "\"")
         .replace("%0D", "\r")
         .replace("%0A", "\n")

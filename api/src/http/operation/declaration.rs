@@ -1,4 +1,4 @@
-//! What is known of an operation without calling it.
+//! The declaration of an operation: what its signature and its [`Operation`] say.
 
 use plinth_core::access::Purpose;
 use plinth_domain::error_code::ErrorCode;
@@ -10,8 +10,8 @@ use crate::http::multipart;
 use crate::http::principal;
 use crate::http::secret::Secret;
 
-/// What any request can be answered with.
-const ANY: &[Refusal] = &[
+/// The errors that every operation can return.
+const COMMON_REFUSALS: &[Refusal] = &[
     (400, ErrorCode::RepeatedField),
     (422, ErrorCode::ValidationFailed),
     (429, ErrorCode::RateLimited),
@@ -21,8 +21,8 @@ const ANY: &[Refusal] = &[
     (503, ErrorCode::Unavailable),
 ];
 
-/// What a request with a body can be answered with.
-const BODY: &[Refusal] = &[
+/// The errors of a request with a body.
+const BODY_REFUSALS: &[Refusal] = &[
     (400, ErrorCode::BrokenBody),
     (408, ErrorCode::Timeout),
     (413, ErrorCode::TooLarge),
@@ -39,63 +39,63 @@ pub(crate) struct Declaration {
     pub(crate) path: String,
     /// The names of the documented query parameters.
     pub(crate) query_parameters: Vec<String>,
-    /// The name of the parameter of the path that is a secret.
+    /// The name of the path parameter that is a secret.
     pub(crate) secret: Option<String>,
     pub(crate) purpose: Purpose,
     pub(crate) hosts: Hosts,
     has_path_parameters: bool,
     /// The media types of the body.
     bodies: Vec<&'static str>,
-    /// Who may call it: `None` if it is open to everyone.
+    /// The callers that the operation accepts; `None` if it is open to everyone.
     audience: Option<principal::Scheme>,
-    own: Refusals,
+    declared: Refusals,
 }
 
 impl Declaration {
     /// Reads the declaration of an operation.
     ///
     /// # Panics
-    /// The type has not exactly one method, the method has no operation id, or the operation neither takes its caller nor
-    /// is open.
-    pub(crate) fn of<T: Operation>() -> Self {
+    /// The type has not exactly one method, the method has no operation id, or the operation
+    /// neither takes its caller nor is open.
+    pub(crate) fn new<T: Operation>() -> Self {
         let mut paths = T::meta().into_iter().flat_map(|api| api.paths);
         let path = paths.next().expect("an operation has a path");
         let mut operations = path.operations.into_iter();
         let operation = operations.next().expect("an operation has a method");
         assert!(
             paths.next().is_none() && operations.next().is_none(),
-            "a type is one operation"
+            "a type has one operation"
         );
         let id = operation.operation_id.expect("an operation has an id");
-        let audience = scheme(&operation);
+        let audience = caller_scheme(&operation);
         assert!(
             audience.is_none() == T::IS_OPEN,
-            "{id} takes its caller, or is open"
+            "{id} must either take its caller or be open"
         );
         Self {
             id,
             method: operation.method.clone(),
             path: path.path,
-            query_parameters: names(&operation, MetaParamIn::Query),
-            secret: secret(&operation),
+            query_parameters: parameter_names(&operation, MetaParamIn::Query),
+            secret: secret_parameter(&operation),
             purpose: T::PURPOSE,
             hosts: T::HOSTS,
-            has_path_parameters: !names(&operation, MetaParamIn::Path).is_empty(),
+            has_path_parameters: !parameter_names(&operation, MetaParamIn::Path).is_empty(),
             bodies: operation
                 .request
                 .iter()
                 .flat_map(|request| request.content.iter().map(|content| content.content_type))
                 .collect(),
             audience,
-            own: T::REFUSALS,
+            declared: T::REFUSALS,
         }
     }
 
-    /// Returns what the operation can be answered with instead of its result: what it declares, and what follows from its
-    /// audience, its body and its path. Sorted by status, then by code.
+    /// Returns the errors of the operation, sorted by status, then by code: those that it declares,
+    /// and those that follow from its audience, its body and its path.
     pub(crate) fn refusals(&self) -> Vec<Refusal> {
-        let mut all = self.own.concat();
-        all.extend(ANY);
+        let mut all = self.declared.concat();
+        all.extend(COMMON_REFUSALS);
         if let Some(audience) = &self.audience {
             all.extend(audience.refusals(self.method.is_safe()));
         }
@@ -103,7 +103,7 @@ impl Declaration {
             all.push((404, ErrorCode::NotFound));
         }
         if !self.bodies.is_empty() {
-            all.extend(BODY);
+            all.extend(BODY_REFUSALS);
             all.push(if self.bodies.contains(&multipart::MEDIA_TYPE) {
                 (400, ErrorCode::MalformedForm)
             } else {
@@ -116,21 +116,21 @@ impl Declaration {
     }
 }
 
-fn names(operation: &MetaOperation, place: MetaParamIn) -> Vec<String> {
+fn parameter_names(operation: &MetaOperation, place: MetaParamIn) -> Vec<String> {
     let parameters = operation.params.iter();
-    let found = parameters.filter(|parameter| parameter.in_type == place);
-    found.map(|parameter| parameter.name.clone()).collect()
+    let matching = parameters.filter(|parameter| parameter.in_type == place);
+    matching.map(|parameter| parameter.name.clone()).collect()
 }
 
-fn secret(operation: &MetaOperation) -> Option<String> {
+fn secret_parameter(operation: &MetaOperation) -> Option<String> {
     let mut parameters = operation.params.iter();
-    let found = parameters.find(|parameter| {
+    let matching = parameters.find(|parameter| {
         parameter.in_type == MetaParamIn::Path && Secret::is_schema(&parameter.schema)
     })?;
-    Some(found.name.clone())
+    Some(matching.name.clone())
 }
 
-fn scheme(operation: &MetaOperation) -> Option<principal::Scheme> {
+fn caller_scheme(operation: &MetaOperation) -> Option<principal::Scheme> {
     let name = operation.security.first()?.keys().next()?;
     Some(principal::Scheme::parse(name))
 }

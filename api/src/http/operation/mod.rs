@@ -1,7 +1,8 @@
-//! An operation: one struct with one `#[OpenApi]` method, and what it declares beside its signature.
+//! An operation: one struct with one `#[OpenApi]` method, and its [`Operation`] declaration.
 //!
-//! Each capability lists its operations once, with [`operations!`](crate::http::operation::operations). From the list come
-//! the routes, the document, and the [`RouteTable`](super::route_table::RouteTable) of the layers around the routes.
+//! Each capability lists its operations once, with
+//! [`operations!`](crate::http::operation::operations). The routes, the document and the
+//! [`RouteTable`](super::route_table::RouteTable) of the outer layers derive from this list.
 
 mod declaration;
 mod registered;
@@ -13,25 +14,26 @@ use poem_openapi::OpenApi;
 pub(crate) use declaration::Declaration;
 pub(crate) use registered::{Declared, Registered};
 
-/// A code that an operation answers with instead of its result, and the HTTP status that it has there.
+/// The HTTP status and the code of an error.
 pub(crate) type Refusal = (u16, ErrorCode);
 
-/// Refusals in groups, so that operations which do the same share a list.
+/// Groups of errors, so that operations can share a list.
 pub(crate) type Refusals = &'static [&'static [Refusal]];
 
-/// What an operation declares that its signature does not say.
+/// What an operation declares beside its signature.
 pub(crate) trait Operation: OpenApi {
-    /// What the service refuses. What follows from the signature is not listed: see [`Declaration::refusals`].
+    /// The errors that the service returns. Errors that follow from the signature are not listed:
+    /// see [`Declaration::refusals`].
     const REFUSALS: Refusals = &[];
 
-    /// Whether everyone may call the operation. One that is not open takes its caller as a parameter; one that does
-    /// neither is not served.
+    /// Whether everyone may call the operation. An operation that is not open must take its caller
+    /// as a parameter; otherwise the server does not start.
     const IS_OPEN: bool = false;
 
-    /// The rate limit that its requests count against.
+    /// The rate limit that requests count against.
     const PURPOSE: Purpose = Purpose::Other;
 
-    /// Where it is served if the deployment gives users' files on a host of their own.
+    /// The hosts that serve the operation if the deployment has a separate host for users' files.
     const HOSTS: Hosts = Hosts::Api;
 }
 
@@ -44,8 +46,9 @@ pub(crate) enum Hosts {
     Both,
 }
 
-/// Lists the operations of a capability: each by its type, with the services that its fields hold. `field: service` names
-/// a service that is called otherwise than the field. Makes the type `Operations` and the function `operations`.
+/// Lists the operations of a capability: each by its type, with the services in its fields. `field:
+/// service` names a service whose name differs from the field. Defines the type `Operations` and
+/// the function `operations`.
 macro_rules! operations {
     (@types) => { () };
     (@types $module:ident::$name:ident $({ $($fields:tt)* })?, $($rest:tt)*) => {

@@ -1,4 +1,4 @@
-//! An operation in the list of its capability: its routes, with what is checked around each call.
+//! A registered operation: its routes, with the checks around each call.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,15 +16,15 @@ use poem_openapi::{OpenApi, OperationId};
 use super::{Declaration, Operation};
 use crate::http::failure::Failure;
 use crate::http::problem;
-use crate::http::shape::escape;
+use crate::http::schema::escape;
 
-/// A refusal lists this many query parameters at most.
-const MAX_FAULTS: usize = 50;
+/// The maximum number of faulty query parameters in an error.
+const MAX_QUERY_FAULTS: usize = 50;
 
-/// An operation that takes the query parameters that it documents, each of them once, and no others. A misspelt filter
-/// would list everything otherwise, and of two values one part of a system may read the first and another the last.
+/// An operation that refuses undocumented and repeated query parameters. Otherwise a misspelt
+/// filter would list everything, and of two values a proxy may read the first and the API the last.
 pub(crate) struct Registered<T> {
-    /// On the heap: the operations of all capabilities are moved as one value.
+    /// Boxed, because the operations of all capabilities are moved as one value.
     operation: Box<T>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) trait Declared: OpenApi {
 
 impl<T: Operation> Declared for Registered<T> {
     fn declarations() -> Vec<Declaration> {
-        vec![Declaration::of::<T>()]
+        vec![Declaration::new::<T>()]
     }
 }
 
@@ -75,8 +75,8 @@ impl<T: Operation> OpenApi for Registered<T> {
         self.operation.add_routes(&mut unchecked);
         for (path, methods) in unchecked {
             let checked = methods.into_iter().map(|(method, inner)| {
-                let declaration = Declaration::of::<T>();
-                (method, Checked { inner, declaration }.boxed())
+                let declaration = Declaration::new::<T>();
+                (method, CheckedEndpoint { inner, declaration }.boxed())
             });
             let checked: Vec<_> = checked.collect();
             routes.entry(path).or_default().extend(checked);
@@ -84,20 +84,20 @@ impl<T: Operation> OpenApi for Registered<T> {
     }
 }
 
-struct Checked {
+struct CheckedEndpoint {
     inner: BoxEndpoint<'static>,
     declaration: Declaration,
 }
 
-impl Endpoint for Checked {
+impl Endpoint for CheckedEndpoint {
     type Output = Response;
 
-    /// Not an async fn: its future would carry the request twice.
+    // Not an async fn: its future would hold the request twice.
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
-        let faults = faults(&self.declaration, &request);
+        let faults = query_faults(&self.declaration, &request);
         if faults.is_empty() {
             let answer = self.inner.call(request);
-            return Either::Left(answer.inspect_err(|error| self.check(error)));
+            return Either::Left(answer.inspect_err(|error| self.assert_declared(error)));
         }
         let mut error = poem::Error::from(Failure::from(Error::Invalid(faults)));
         error.set_data(OperationId(self.declaration.id));
@@ -105,14 +105,15 @@ impl Endpoint for Checked {
     }
 }
 
-impl Checked {
-    /// Panics in a debug build if the operation does not declare this refusal, so that a test which sees it fails.
-    fn check(&self, error: &poem::Error) {
+impl CheckedEndpoint {
+    /// Panics in a debug build if the operation does not declare this error, so that a test which
+    /// causes it fails.
+    fn assert_declared(&self, error: &poem::Error) {
         if cfg!(debug_assertions) {
             let refusal = problem::refusal(error);
             assert!(
                 self.declaration.refusals().contains(&refusal),
-                "{} answers with {} {}, which it does not declare",
+                "{} responds with {} {}, which it does not declare",
                 self.declaration.id,
                 refusal.0,
                 refusal.1
@@ -121,7 +122,7 @@ impl Checked {
     }
 }
 
-fn faults(declaration: &Declaration, request: &Request) -> Vec<Fault> {
+fn query_faults(declaration: &Declaration, request: &Request) -> Vec<Fault> {
     if request.uri().query().is_none() {
         return Vec::new();
     }
@@ -131,9 +132,9 @@ fn faults(declaration: &Declaration, request: &Request) -> Vec<Fault> {
     for (name, _) in &given {
         let is_first = seen.insert(name);
         let rejection = if !declaration.query_parameters.contains(name) {
-            Rejection::new("unknown_parameter", "There is no such parameter.")
+            Rejection::new("unknown_parameter", "Unknown parameter.")
         } else if !is_first {
-            Rejection::new("ambiguous", "A parameter is given once.")
+            Rejection::new("ambiguous", "Parameter given more than once.")
         } else {
             continue;
         };
@@ -144,7 +145,7 @@ fn faults(declaration: &Declaration, request: &Request) -> Vec<Fault> {
         if !faults.contains(&fault) {
             faults.push(fault);
         }
-        if faults.len() == MAX_FAULTS {
+        if faults.len() == MAX_QUERY_FAULTS {
             break;
         }
     }
@@ -162,7 +163,7 @@ mod tests {
     use crate::http::failure::Result;
     use crate::http::operation::{Hosts, Refusals};
 
-    /// Refuses with a code that it declares, or with one that it does not.
+    /// Returns a declared or an undeclared error.
     struct Refuse;
 
     impl Operation for Refuse {
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_operation_answers_with_a_declared_code() {
+    async fn an_operation_may_respond_with_a_declared_code() {
         let request = Request::builder()
             .uri_str("/refuse")
             .header("declared", "yes");
@@ -211,22 +212,22 @@ mod tests {
     }
 
     #[tokio::test]
-    #[should_panic(expected = "refuse answers with 409 role_exists, which it does not declare")]
-    async fn an_operation_that_answers_with_an_undeclared_code_fails_its_tests() {
+    #[should_panic(expected = "refuse responds with 409 role_exists, which it does not declare")]
+    async fn an_undeclared_code_panics_in_tests() {
         let _ = route().call(request("")).await;
     }
 
     #[test]
-    fn an_operation_is_served_on_the_host_of_the_api_and_counts_as_any_request() {
-        let declaration = Declaration::of::<Refuse>();
+    fn an_operation_defaults_to_the_host_of_the_api_and_the_general_limit() {
+        let declaration = Declaration::new::<Refuse>();
         assert_eq!(declaration.hosts, Hosts::Api);
         assert_eq!(declaration.purpose, Purpose::Other);
     }
 
     fn faults_of(query: &str) -> Vec<(String, &'static str)> {
-        let mut declaration = Declaration::of::<Refuse>();
+        let mut declaration = Declaration::new::<Refuse>();
         declaration.query_parameters = vec!["limit".to_owned(), "cursor".to_owned()];
-        let faults = faults(&declaration, &request(query));
+        let faults = query_faults(&declaration, &request(query));
         faults
             .into_iter()
             .map(|fault| (fault.pointer, fault.rejection.code))
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn documented_parameters_are_taken_once_and_no_others() {
+    fn only_documented_parameters_are_accepted_and_only_once() {
         for query in ["", "?", "?limit=1", "?cursor=&limit=2", "?%6Cimit=1"] {
             assert_eq!(faults_of(query), [], "{query}");
         }
@@ -262,14 +263,16 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_stays_small_however_long_the_query_is() {
+    fn the_error_stays_small_for_a_long_query() {
         let many: Vec<_> = (0..500)
             .map(|number| format!("{}{number}=1", "x".repeat(100)))
             .collect();
         let many = faults_of(&format!("?{}", many.join("&")));
-        assert!(many.len() <= MAX_FAULTS && many.iter().all(|(pointer, _)| pointer.len() < 200));
+        assert!(
+            many.len() <= MAX_QUERY_FAULTS && many.iter().all(|(pointer, _)| pointer.len() < 200)
+        );
         let different: Vec<_> = (0..1000).map(|number| format!("p{number}")).collect();
         let different = faults_of(&format!("?{}", different.join("&")));
-        assert_eq!(different.len(), MAX_FAULTS);
+        assert_eq!(different.len(), MAX_QUERY_FAULTS);
     }
 }

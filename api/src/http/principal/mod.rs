@@ -1,5 +1,6 @@
-//! Who is asking and what he may do. An operation that takes an [`Allowed`], an [`InOwnName`], an
-//! [`InSession`], a [`Fresh`] or an [`Enrolling`] is closed to everybody else, and the document says so.
+//! The caller of a request and their access rights. An operation declares its callers by a
+//! parameter of the type [`Allowed`], [`NotImpersonated`], [`InSession`], [`Fresh`] or
+//! [`Enrolling`], which also documents them.
 
 mod requirement;
 mod scheme;
@@ -22,207 +23,209 @@ use super::failure::Failure;
 pub use requirement::*;
 pub(crate) use scheme::Scheme;
 
-/// What the admission learnt of who is asking; put into every request.
+/// The identity of the caller, as the admission found out; every request carries it.
 #[derive(Debug, Clone)]
 pub enum Identity {
-    /// No credentials were presented.
-    Nobody,
-    Known(Known),
-    /// Credentials were presented and refused: an operation that needs none goes on.
-    Refused {
+    /// The request has no credentials.
+    Anonymous,
+    Authenticated(Authenticated),
+    /// The credentials were rejected. An operation that needs no caller still runs.
+    Rejected {
         code: ErrorCode,
         detail: &'static str,
     },
-    /// A browser sent its cookie, and nothing shows that the page that made it do so is ours.
-    Unproven,
+    /// A browser sent its session cookie without a valid CSRF token.
+    CsrfFailed,
 }
 
-/// The identity behind a request, for an operation that needs none.
+/// The identity of the caller, for an operation that is open to everyone.
 #[derive(Debug)]
-pub struct Asking(pub Identity);
+pub struct OptionalCaller(pub Identity);
 
-impl<'a> FromRequest<'a> for Asking {
+impl<'a> FromRequest<'a> for OptionalCaller {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         Ok(Self(
             request
                 .data::<Identity>()
                 .cloned()
-                .unwrap_or(Identity::Nobody),
+                .unwrap_or(Identity::Anonymous),
         ))
     }
 }
 
-impl Asking {
-    /// Returns the caller of an operation that is open to everybody, if it is a person in a session of their own.
+impl OptionalCaller {
+    /// Returns the caller if they are a user in a session of their own.
     pub(crate) fn in_session(&self) -> Result<SessionCaller<'_>, Error> {
-        let known = self.0.known()?;
-        refuse_impersonation(known)?;
-        SessionCaller::of(&known.caller).ok_or_else(session_required)
+        let authenticated = self.0.authenticated()?;
+        refuse_impersonation(authenticated)?;
+        SessionCaller::of(&authenticated.caller).ok_or_else(session_required)
     }
 }
 
-/// Somebody who was let in.
+/// An authenticated caller.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct Authenticated {
     pub caller: Arc<Caller>,
-    /// Whether he has proved just now who he is.
+    /// Whether the last login or step-up is recent.
     pub is_fresh: bool,
 }
 
 impl Identity {
     pub fn caller(&self) -> Option<&Arc<Caller>> {
         match self {
-            Self::Known(known) => Some(&known.caller),
-            Self::Nobody | Self::Refused { .. } | Self::Unproven => None,
+            Self::Authenticated(authenticated) => Some(&authenticated.caller),
+            Self::Anonymous | Self::Rejected { .. } | Self::CsrfFailed => None,
         }
     }
 
-    fn known(&self) -> Result<&Known, Error> {
+    fn authenticated(&self) -> Result<&Authenticated, Error> {
         match self {
-            Self::Known(known) => Ok(known),
-            Self::Refused { code, detail } => Err(Error::Unauthenticated {
+            Self::Authenticated(authenticated) => Ok(authenticated),
+            Self::Rejected { code, detail } => Err(Error::Unauthenticated {
                 code: *code,
                 detail,
             }),
-            Self::Unproven => Err(browser::foreign_page()),
-            Self::Nobody => Err(nobody()),
+            Self::CsrfFailed => Err(browser::csrf_failed()),
+            Self::Anonymous => Err(authentication_required()),
         }
     }
 }
 
-fn nobody() -> Error {
-    let detail = "An access token is needed.";
+fn authentication_required() -> Error {
+    let detail = "Expected an access token or an API key.";
     Error::Unauthenticated {
         code: ErrorCode::AuthenticationRequired,
         detail,
     }
 }
 
-/// Who may use an operation, beside what the requirement says.
+/// The callers that an operation accepts, in addition to its requirement.
 pub trait Audience: Send + Sync + 'static {
-    /// The name under which the document knows of it and of the requirement.
+    /// Returns the name of the placeholder security scheme for this audience and the requirement.
     fn scheme<R: Requirement>() -> &'static str;
 
-    fn check(known: &Known) -> Result<(), Error>;
+    fn check(authenticated: &Authenticated) -> Result<(), Error>;
 }
 
-/// People and programs.
+/// Users and API keys.
 #[derive(Debug)]
-pub struct Anybody;
+pub struct AnyCaller;
 
-/// People and programs, but no administrator who acts in another person's name: what the operation makes outlives the
+/// Users and API keys, but no impersonating administrator: what the operation creates outlives the
 /// impersonation.
 #[derive(Debug)]
-pub struct OwnName;
+pub struct DirectCaller;
 
-/// People who have logged in; no program.
+/// Users in a session; no API keys.
 #[derive(Debug)]
-pub struct People;
+pub struct LoggedInUser;
 
-/// People who have proved just now who they are, and in whose name nobody else acts.
+/// Users with a recent login or step-up; no impersonating administrators.
 #[derive(Debug)]
-pub struct FreshPeople;
+pub struct SteppedUpUser;
 
-/// The same, also while a role of theirs still waits for a second factor.
+/// Like [`SteppedUpUser`], but also users who lack a second factor that one of their roles
+/// requires.
 #[derive(Debug)]
-pub struct Enrollers;
+pub struct EnrollingUser;
 
-impl Audience for Anybody {
+impl Audience for AnyCaller {
     fn scheme<R: Requirement>() -> &'static str {
         R::ALLOWED
     }
 
-    fn check(known: &Known) -> Result<(), Error> {
-        check_factor(known)
+    fn check(authenticated: &Authenticated) -> Result<(), Error> {
+        check_second_factor(authenticated)
     }
 }
 
-impl Audience for OwnName {
+impl Audience for DirectCaller {
     fn scheme<R: Requirement>() -> &'static str {
-        R::IN_OWN_NAME
+        R::NOT_IMPERSONATED
     }
 
-    fn check(known: &Known) -> Result<(), Error> {
-        refuse_impersonation(known)?;
-        check_factor(known)
+    fn check(authenticated: &Authenticated) -> Result<(), Error> {
+        refuse_impersonation(authenticated)?;
+        check_second_factor(authenticated)
     }
 }
 
-impl Audience for People {
+impl Audience for LoggedInUser {
     fn scheme<R: Requirement>() -> &'static str {
         R::IN_SESSION
     }
 
-    fn check(known: &Known) -> Result<(), Error> {
-        login(known)?;
-        check_factor(known)
+    fn check(authenticated: &Authenticated) -> Result<(), Error> {
+        require_login(authenticated)?;
+        check_second_factor(authenticated)
     }
 }
 
-impl Audience for FreshPeople {
+impl Audience for SteppedUpUser {
     fn scheme<R: Requirement>() -> &'static str {
         R::FRESH
     }
 
-    fn check(known: &Known) -> Result<(), Error> {
-        check_fresh(known)?;
-        check_factor(known)
+    fn check(authenticated: &Authenticated) -> Result<(), Error> {
+        check_fresh(authenticated)?;
+        check_second_factor(authenticated)
     }
 }
 
-impl Audience for Enrollers {
+impl Audience for EnrollingUser {
     fn scheme<R: Requirement>() -> &'static str {
         R::ENROLLING
     }
 
-    fn check(known: &Known) -> Result<(), Error> {
-        check_fresh(known)
+    fn check(authenticated: &Authenticated) -> Result<(), Error> {
+        check_fresh(authenticated)
     }
 }
 
-fn login(known: &Known) -> Result<&Login, Error> {
-    known.caller.login().ok_or_else(session_required)
+fn require_login(authenticated: &Authenticated) -> Result<&Login, Error> {
+    authenticated.caller.login().ok_or_else(session_required)
 }
 
-/// The refusal of an API key where a session is needed.
+/// Returns the error for an API key if a session is required.
 pub(crate) fn session_required() -> Error {
     forbidden(
         ErrorCode::SessionRequired,
-        "This needs a person who has logged in; an API key cannot do it.",
+        "This operation requires a session; an API key is not accepted.",
     )
 }
 
-fn check_fresh(known: &Known) -> Result<(), Error> {
-    login(known)?;
-    refuse_impersonation(known)?;
-    if !known.is_fresh {
-        let detail = "Prove again who you are (POST /v1/auth/step-up), then repeat the request with the new token.";
+fn check_fresh(authenticated: &Authenticated) -> Result<(), Error> {
+    require_login(authenticated)?;
+    refuse_impersonation(authenticated)?;
+    if !authenticated.is_fresh {
+        let detail = "Confirm your identity (POST /v1/auth/step-up), then repeat the request with the new token.";
         return Err(forbidden(ErrorCode::StepUpRequired, detail));
     }
     Ok(())
 }
 
-fn refuse_impersonation(known: &Known) -> Result<(), Error> {
-    if known
+fn refuse_impersonation(authenticated: &Authenticated) -> Result<(), Error> {
+    if authenticated
         .caller
         .login()
         .is_some_and(|login| login.impersonator.is_some())
     {
-        let detail = "An administrator who acts in another person's name cannot do this.";
+        let detail = "This operation is not allowed during an impersonation.";
         return Err(forbidden(ErrorCode::ImpersonationForbidden, detail));
     }
     Ok(())
 }
 
-/// A role may require a second factor: of the session, or of the session that made the API key.
-fn check_factor(known: &Known) -> Result<(), Error> {
-    if known.caller.rights.requires_mfa && !known.caller.is_multi_factor() {
-        let detail = if known.caller.api_key().is_some() {
-            "A role of the account needs a second factor: make another API key after a login with it."
-        } else if known.caller.user.has_second_factor {
-            "A role of the account needs a second factor: log in with it."
+/// Checks the second factor that a role requires: of the session, or of the session that created
+/// the API key.
+fn check_second_factor(authenticated: &Authenticated) -> Result<(), Error> {
+    if authenticated.caller.rights.requires_mfa && !authenticated.caller.is_multi_factor() {
+        let detail = if authenticated.caller.api_key().is_some() {
+            "A role of the account requires a second factor. Log in with it and create another API key."
+        } else if authenticated.caller.user.has_second_factor {
+            "A role of the account requires a second factor. Log in with it."
         } else {
-            "A role of the account needs a second factor: enrol one, then refresh the tokens."
+            "A role of the account requires a second factor. Enrol one, then refresh the tokens."
         };
         return Err(forbidden(ErrorCode::SecondFactorRequired, detail));
     }
@@ -236,63 +239,69 @@ fn forbidden(code: ErrorCode, detail: &str) -> Error {
     }
 }
 
-/// Somebody who may do what the operation needs.
+/// A caller who may use the operation.
 #[derive(Debug)]
 pub struct Admitted<R, A> {
     caller: Arc<Caller>,
     requirement: PhantomData<(R, A)>,
 }
 
-/// Needs the permission.
-pub type Allowed<R> = Admitted<R, Anybody>;
-/// Needs the permission, and is closed to administrators who act in another person's name.
-pub type InOwnName<R> = Admitted<R, OwnName>;
-/// Needs the permission and a login.
-pub type InSession<R> = Admitted<R, People>;
-/// Needs the permission and a proof of a moment ago (a "step-up").
-pub type Fresh<R> = Admitted<R, FreshPeople>;
-/// Needs the same, and is open to those whose role still waits for a second factor.
-pub type Enrolling<R> = Admitted<R, Enrollers>;
+/// Requires the permission.
+pub type Allowed<R> = Admitted<R, AnyCaller>;
+/// Requires the permission, and refuses impersonating administrators.
+pub type NotImpersonated<R> = Admitted<R, DirectCaller>;
+/// Requires the permission and a session.
+pub type InSession<R> = Admitted<R, LoggedInUser>;
+/// Requires the permission and a recent login or step-up.
+pub type Fresh<R> = Admitted<R, SteppedUpUser>;
+/// Like [`Fresh`], but also accepts users who lack a second factor that one of their roles
+/// requires.
+pub type Enrolling<R> = Admitted<R, EnrollingUser>;
 
 impl<R: Requirement, A: Audience> Admitted<R, A> {
     fn check(request: &Request) -> Result<Self, Failure> {
-        let known = request.data::<Identity>().ok_or_else(nobody)?.known()?;
-        // What is missing for good is said before what a step-up would mend.
+        let authenticated = request
+            .data::<Identity>()
+            .ok_or_else(authentication_required)?
+            .authenticated()?;
+        // A missing permission comes first: a step-up would not help.
         if let Some(needed) =
-            R::PERMISSION.filter(|needed| !known.caller.rights.permissions.allow(*needed))
+            R::PERMISSION.filter(|needed| !authenticated.caller.rights.permissions.allow(*needed))
         {
-            let detail = format!("The permission {needed} is needed.");
+            let detail = format!("The permission {needed} is required.");
             return Err(Error::Forbidden {
                 code: ErrorCode::PermissionDenied,
                 detail,
             }
             .into());
         }
-        A::check(known)?;
+        A::check(authenticated)?;
         Ok(Self {
-            caller: known.caller.clone(),
+            caller: authenticated.caller.clone(),
             requirement: PhantomData,
         })
     }
 }
 
-impl<R> Admitted<R, People> {
+impl<R> Admitted<R, LoggedInUser> {
     pub fn login(&self) -> &Login {
-        self.caller.login().expect("only people are admitted")
+        self.caller
+            .login()
+            .expect("the audience requires a session")
     }
 }
 
-impl<R> Admitted<R, FreshPeople> {
-    /// The caller, for a change that requires the session to live until it is made.
+impl<R> Admitted<R, SteppedUpUser> {
+    /// Returns the caller, for a change that must not outlive the session.
     pub fn in_session(&self) -> SessionCaller<'_> {
-        SessionCaller::of(&self.caller).expect("only people are admitted")
+        SessionCaller::of(&self.caller).expect("the audience requires a session")
     }
 }
 
-impl<R> Admitted<R, Enrollers> {
-    /// The caller, for a change that requires the session to live until it is made.
+impl<R> Admitted<R, EnrollingUser> {
+    /// Returns the caller, for a change that must not outlive the session.
     pub fn in_session(&self) -> SessionCaller<'_> {
-        SessionCaller::of(&self.caller).expect("only people are admitted")
+        SessionCaller::of(&self.caller).expect("the audience requires a session")
     }
 }
 
@@ -310,7 +319,7 @@ impl<'a, R: Requirement, A: Audience> ApiExtractor<'a> for Admitted<R, A> {
     type ParamType = ();
     type ParamRawType = ();
 
-    /// A name that the document replaces by what it stands for.
+    /// Registers a placeholder, which the document replaces by the real security schemes.
     fn register(registry: &mut Registry) {
         let scheme = MetaSecurityScheme {
             ty: "http",

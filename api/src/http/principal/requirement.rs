@@ -1,13 +1,13 @@
-//! Permissions as types, so that the signature of an operation says what it needs.
+//! Permissions as types, so that the signature of an operation declares its permission.
 
 use plinth_domain::permission::Permission;
 
-/// What an operation needs, with the names under which the document knows of it.
+/// The permission that an operation requires, with the names of its placeholder security schemes.
 pub trait Requirement: Send + Sync + 'static {
-    /// `None` lets in whoever is logged in.
+    /// `None` accepts every authenticated caller.
     const PERMISSION: Option<Permission>;
     const ALLOWED: &'static str;
-    const IN_OWN_NAME: &'static str;
+    const NOT_IMPERSONATED: &'static str;
     const IN_SESSION: &'static str;
     const FRESH: &'static str;
     const ENROLLING: &'static str;
@@ -23,14 +23,14 @@ macro_rules! requirements {
             impl Requirement for $name {
                 const PERMISSION: Option<Permission> = $permission;
                 const ALLOWED: &'static str = concat!("allowed ", stringify!($name));
-                const IN_OWN_NAME: &'static str = concat!("in-own-name ", stringify!($name));
+                const NOT_IMPERSONATED: &'static str = concat!("not-impersonated ", stringify!($name));
                 const IN_SESSION: &'static str = concat!("in-session ", stringify!($name));
                 const FRESH: &'static str = concat!("fresh ", stringify!($name));
                 const ENROLLING: &'static str = concat!("enrolling ", stringify!($name));
             }
         )*
 
-        /// The permission behind a name in the document.
+        /// Returns the permission of a requirement by its name.
         pub(super) fn permission_of(name: &str) -> Option<Permission> {
             match name {
                 $(stringify!($name) => $permission,)*
@@ -41,7 +41,7 @@ macro_rules! requirements {
 }
 
 requirements! {
-    /// Needs a login and no permission.
+    /// Requires an authenticated caller and no permission.
     LoggedIn: None;
     ProfileRead: Some(Permission::ProfileRead);
     ProfileWrite: Some(Permission::ProfileWrite);

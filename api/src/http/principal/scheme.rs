@@ -1,4 +1,5 @@
-//! The audience and the permission of an operation, read back from the name that its signature left in the metadata.
+//! The audience and the permission of an operation, parsed from the name of its placeholder
+//! security scheme.
 
 use plinth_domain::error_code::ErrorCode;
 use plinth_domain::permission::Permission;
@@ -6,45 +7,45 @@ use plinth_domain::permission::Permission;
 use super::requirement;
 use crate::http::operation::Refusal;
 
-/// Who may call an operation.
+/// The callers that an operation accepts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scheme {
     pub(crate) permission: Option<Permission>,
     audience: Audience,
 }
 
-/// The types of callers, as [`super::Audience`] is implemented.
+/// The audiences that implement [`super::Audience`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
 #[strum(serialize_all = "kebab-case")]
 enum Audience {
     Allowed,
-    InOwnName,
+    NotImpersonated,
     InSession,
     Fresh,
     Enrolling,
 }
 
 impl Scheme {
-    /// Reads a name that [`requirement`] made, e.g. `fresh RolesWrite`.
+    /// Parses a name that [`requirement`] made, for example `fresh RolesWrite`.
     ///
     /// # Panics
-    /// The name is another one.
+    /// The name has another format.
     pub(crate) fn parse(name: &str) -> Self {
         let (audience, requirement) = name
             .split_once(' ')
-            .expect("a name says audience and requirement");
+            .expect("the name has an audience and a requirement");
         Self {
             permission: requirement::permission_of(requirement),
-            audience: audience.parse().expect("the audience is one of these"),
+            audience: audience.parse().expect("the audience is known"),
         }
     }
 
     /// Returns whether API keys may call the operation.
     pub(crate) fn takes_api_keys(self) -> bool {
-        matches!(self.audience, Audience::Allowed | Audience::InOwnName)
+        matches!(self.audience, Audience::Allowed | Audience::NotImpersonated)
     }
 
-    /// Returns whether the caller needs a login of the last minutes.
+    /// Returns whether the caller needs a recent login or step-up.
     pub(crate) fn needs_step_up(self) -> bool {
         matches!(self.audience, Audience::Fresh | Audience::Enrolling)
     }
@@ -54,12 +55,13 @@ impl Scheme {
         matches!(self.audience, Audience::Allowed | Audience::InSession)
     }
 
-    /// Returns whether the operation refuses only the impersonating administrator, not every API key or old login.
-    pub(crate) fn is_in_own_name(self) -> bool {
-        self.audience == Audience::InOwnName
+    /// Returns whether impersonating administrators are the only callers that the operation
+    /// refuses.
+    pub(crate) fn refuses_only_impersonation(self) -> bool {
+        self.audience == Audience::NotImpersonated
     }
 
-    /// Returns what a caller who may not call the operation is answered with.
+    /// Returns the errors for a caller who may not call the operation.
     pub(crate) fn refusals(self, is_safe: bool) -> Vec<Refusal> {
         let mut all = vec![
             (401, ErrorCode::AccountSuspended),

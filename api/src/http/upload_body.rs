@@ -1,4 +1,4 @@
-//! A body that is nothing but bytes, read as it comes.
+//! A body of raw bytes of an upload, read as a stream.
 
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
@@ -8,14 +8,14 @@ use poem_openapi::registry::MetaRequest;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::failure::{Failure, Result};
+use super::min_rate::{self, MinRateBody};
 use super::operation::Refusal;
-use super::pace::{self, Paced};
 
-/// The media type of a stretch of an upload (tus 1.0).
+/// The media type of a chunk of an upload (tus 1.0).
 pub const MEDIA_TYPE: &str = "application/offset+octet-stream";
 
-/// What a request with such a body can be answered with.
-pub(crate) const BYTES_REFUSALS: &[Refusal] = &[
+/// The errors of reading such a body.
+pub(crate) const UPLOAD_BODY_REFUSALS: &[Refusal] = &[
     (400, ErrorCode::BrokenBody),
     (400, ErrorCode::Interrupted),
     (408, ErrorCode::Timeout),
@@ -23,21 +23,21 @@ pub(crate) const BYTES_REFUSALS: &[Refusal] = &[
     (415, ErrorCode::UnsupportedMediaType),
 ];
 
-/// The bytes of a request.
-pub struct Octets {
-    bytes: Paced,
-    is_typed: bool,
+/// The bytes of an upload in a request.
+pub struct UploadBody {
+    bytes: MinRateBody,
+    has_upload_type: bool,
 }
 
-impl Octets {
-    /// Whether the client says that these are bytes of an upload.
-    pub fn is_typed(&self) -> bool {
-        self.is_typed
+impl UploadBody {
+    /// Returns whether the client declares the media type of upload bytes.
+    pub fn has_upload_type(&self) -> bool {
+        self.has_upload_type
     }
 
-    /// Refuses bytes that the client does not declare as bytes of an upload. A body without bytes needs no type.
-    pub async fn require_type(&mut self) -> Result<()> {
-        if self.is_typed || self.chunk().await?.is_none() {
+    /// Refuses a body that is not declared as upload bytes. An empty body needs no type.
+    pub async fn require_media_type(&mut self) -> Result<()> {
+        if self.has_upload_type || self.chunk().await?.is_none() {
             return Ok(());
         }
         Err(Failure::UnsupportedMediaType {
@@ -45,19 +45,24 @@ impl Octets {
         })
     }
 
-    /// The next bytes; `None` at the end.
+    /// Returns the next bytes, or `None` at the end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        self.bytes.next().await.transpose().map_err(pace::failure)
+        self.bytes
+            .next()
+            .await
+            .transpose()
+            .map_err(min_rate::map_body_error)
     }
 }
 
-impl<'a> ApiExtractor<'a> for Octets {
+impl<'a> ApiExtractor<'a> for UploadBody {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
     type ParamType = ();
     type ParamRawType = ();
 
-    /// Described in words: generators of clients do not know the media type, and would leave the operation out.
+    /// Returns `None`: client generators do not know the media type and would omit the operation.
+    /// The description of the operation documents the body.
     fn request_meta() -> Option<MetaRequest> {
         None
     }
@@ -67,12 +72,12 @@ impl<'a> ApiExtractor<'a> for Octets {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let is_typed = request
+        let has_upload_type = request
             .content_type()
             .is_some_and(|kind| kind == MEDIA_TYPE);
         Ok(Self {
-            bytes: Paced::take(request, body)?,
-            is_typed,
+            bytes: MinRateBody::take(request, body)?,
+            has_upload_type,
         })
     }
 }

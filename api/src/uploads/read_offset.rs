@@ -10,45 +10,46 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path};
 use uuid::Uuid;
 
-use super::protocol::{METADATA, check_version, empty, insert, told};
-use crate::http::bare::Bare;
+use super::protocol::{METADATA, check_version, empty, insert, with_upload_headers};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::headers_only::HeadersOnly;
 use crate::http::operation::{Operation, Refusals};
 use crate::http::principal::{Allowed, FilesWrite};
 
-pub(crate) struct TellUpload {
+pub(crate) struct ReadUploadOffset {
     pub(super) uploads: Resumables,
     pub(super) abandoned_after: Duration,
 }
 
-impl Operation for TellUpload {
+impl Operation for ReadUploadOffset {
     const REFUSALS: Refusals = &[&[(412, ErrorCode::TusVersion)]];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
-impl TellUpload {
-    /// Ask how far a resumable upload is
+impl ReadUploadOffset {
+    /// Read the offset of a resumable upload
     ///
-    /// `Upload-Offset` says where to go on, `Upload-Metadata` what the client said of it when it began it, and
-    /// `Plinth-File-Id` which file it has become. An upload that has all of its bytes and no file yet gets it within
-    /// minutes, or at once by a PATCH without bytes.
+    /// `Upload-Offset` is the offset at which to continue, `Upload-Metadata` the metadata of the
+    /// client, and `Plinth-File-Id` the id of the created file. If an upload has all of its bytes
+    /// but no file yet, the file is created within minutes, or at once by a PATCH without bytes.
     #[oai(path = "/uploads/:id", method = "head", operation_id = "tellUpload")]
-    async fn tell(
+    async fn read(
         &self,
         caller: Allowed<FilesWrite>,
         id: Path<Uuid>,
-        /// `1.0.0`; without it, or with another version, the request is refused with 412.
+        /// `1.0.0`. Any other version, or none, is refused (412 `tus_version`).
         #[oai(name = "Tus-Resumable")]
         version: Header<Option<String>>,
-    ) -> Result<Bare<200>> {
+    ) -> Result<HeadersOnly<200>> {
         check_version(version.0.as_deref())?;
         let (owner, id) = (caller.user.id, BlobId(id.0));
         let upload = self.uploads.find(owner, id).await?;
-        let mut response = told(empty(StatusCode::OK), &upload, self.abandoned_after);
+        let mut response =
+            with_upload_headers(empty(StatusCode::OK), &upload, self.abandoned_after);
         if let Some(metadata) = &upload.metadata {
             insert(&mut response, METADATA, metadata);
         }
-        Ok(Bare(response))
+        Ok(HeadersOnly(response))
     }
 }

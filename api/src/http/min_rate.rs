@@ -1,4 +1,4 @@
-//! The least that a streamed body brings: a client that trickles holds a slot and memory that others wait for.
+//! The minimum rate of a streamed body: a slow client occupies a connection and memory.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,37 +13,37 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::failure::{Failure, Result};
 use super::limits::{BodyLimits, BodyProgress};
 
-/// Bytes a second that a body brings at least, while it is waited for.
-const MIN_RATE: u64 = 4 * 1024;
+/// The minimum rate of a body while the API waits for it, in bytes per second.
+const MIN_BYTES_PER_SECOND: u64 = 4 * 1024;
 
-/// A body that ends with an error if it brings too little in a window. Time in which nothing asks for its bytes, because
-/// a store is slower than the client, does not count.
-pub(super) struct Paced {
+/// A body that ends with an error if it is too slow within a window. Time in which the API does not
+/// read, because a store is slower than the client, does not count.
+pub(super) struct MinRateBody {
     bytes: BoxStream<'static, std::io::Result<Bytes>>,
     window: Duration,
-    /// Time of the present window in which bytes were waited for.
+    /// The time within the current window that was spent waiting for bytes.
     waited: Duration,
     received: u64,
     waiting_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
-/// The body brought too little.
+/// The body is slower than [`MIN_BYTES_PER_SECOND`].
 #[derive(Debug, thiserror::Error)]
-#[error("the body came too slowly")]
+#[error("the body is too slow")]
 struct TooSlow;
 
-/// Why a body could not be read to its end.
-pub(super) fn failure(error: std::io::Error) -> Failure {
+/// Returns the error for a body that could not be read to its end.
+pub(super) fn map_body_error(error: std::io::Error) -> Failure {
     match error.get_ref() {
         Some(cause) if cause.is::<TooSlow>() => Failure::Timeout,
         _ => Failure::BrokenBody(error),
     }
 }
 
-impl Paced {
-    /// Takes the body of a request, which is held to its rate from now on, and no longer to the deadline: an operation
-    /// streams a body by this, whatever the client says of the body's type.
+impl MinRateBody {
+    /// Takes the body of a request. From now on its minimum rate replaces the deadline, whatever
+    /// its media type is.
     pub(super) fn take(request: &Request, body: &mut RequestBody) -> Result<Self> {
         let body = body
             .take()
@@ -54,7 +54,7 @@ impl Paced {
         request
             .data::<BodyProgress>()
             .expect("every request carries its progress")
-            .stream();
+            .mark_streamed();
         Ok(Self::new(body.into_bytes_stream().boxed(), limits.idle))
     }
 
@@ -70,9 +70,9 @@ impl Paced {
         }
     }
 
-    /// Begins another window, unless too little came in the one that ends.
+    /// Starts the next window. Fails if too few bytes came in the current one.
     fn next_window(&mut self) -> std::io::Result<()> {
-        if self.received < MIN_RATE * self.window.as_secs().max(1) {
+        if self.received < MIN_BYTES_PER_SECOND * self.window.as_secs().max(1) {
             return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, TooSlow));
         }
         (self.waited, self.received) = (Duration::ZERO, 0);
@@ -80,7 +80,7 @@ impl Paced {
     }
 }
 
-impl Stream for Paced {
+impl Stream for MinRateBody {
     type Item = std::io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -1,4 +1,4 @@
-//! What a device gets where a change of the password has made strangers of all.
+//! The response of an operation that replaces all device tokens of an account.
 
 use plinth_core::auth::DEVICE_LIFETIME;
 use poem::http::header;
@@ -8,24 +8,24 @@ use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::types::{ToJSON as _, Type as _};
 use poem_openapi::{ApiResponse, Object};
 
-use crate::http::browser::{Browser, Kept};
+use crate::http::browser::{Browser, SessionCookies};
 
-/// By which the device is known from now on.
+/// The new token of the device.
 #[derive(Object)]
 struct DeviceToken {
-    /// Present it with the next login, so that guesses of strangers do not slow it down; earlier ones have ended. Null
-    /// where a cookie has it.
+    /// Send it with the next login from this device, so that failed logins elsewhere do not delay
+    /// it. Earlier device tokens are invalid. Null if a cookie carries it.
     device_token: Option<String>,
 }
 
-/// The answer.
-pub(crate) struct KnownDevice {
+/// A device token, in the body or in a cookie.
+pub(crate) struct DeviceTokenResponse {
     body: DeviceToken,
     cookies: Vec<header::HeaderValue>,
 }
 
-impl KnownDevice {
-    /// For a program, and for a page that has no session yet.
+impl DeviceTokenResponse {
+    /// Returns the token in the body.
     pub(crate) fn in_body(token: String) -> Self {
         Self {
             body: DeviceToken {
@@ -35,23 +35,23 @@ impl KnownDevice {
         }
     }
 
-    /// Kept where the session of the request is kept.
+    /// Returns the token in a cookie if the browser has a session, otherwise in the body.
     pub(crate) fn with_session(token: String, browser: &Browser<'_>) -> Self {
         if !browser.has_session() {
             return Self::in_body(token);
         }
-        let kept = Kept {
+        let cookies = SessionCookies {
             device_token: Some((&token, DEVICE_LIFETIME.unsigned_abs())),
-            ..Kept::default()
+            ..SessionCookies::default()
         };
         Self {
             body: DeviceToken { device_token: None },
-            cookies: kept.cookies().collect(),
+            cookies: cookies.cookies().collect(),
         }
     }
 }
 
-impl IntoResponse for KnownDevice {
+impl IntoResponse for DeviceTokenResponse {
     fn into_response(self) -> Response {
         let mut response = Response::builder()
             .content_type("application/json; charset=utf-8")
@@ -64,7 +64,7 @@ impl IntoResponse for KnownDevice {
     }
 }
 
-impl ApiResponse for KnownDevice {
+impl ApiResponse for DeviceTokenResponse {
     fn meta() -> MetaResponses {
         Json::<DeviceToken>::meta()
     }

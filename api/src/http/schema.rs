@@ -1,4 +1,4 @@
-//! Compares a JSON value with the documented schema and finds every fault, not only the first.
+//! Validates a JSON value against its documented schema and finds every fault, not only the first.
 
 use plinth_core::error::{Fault, FaultList};
 use plinth_domain::rejection::Rejection;
@@ -6,14 +6,14 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use serde_json::Value;
 
-/// The schema of one type with everything that it refers to.
-pub struct Shape {
+/// The schema of a type, with all types that it refers to.
+pub struct BodySchema {
     root: MetaSchemaRef,
     registry: Registry,
 }
 
-impl Shape {
-    pub fn of<T: Type>() -> Self {
+impl BodySchema {
+    pub fn new<T: Type>() -> Self {
         let mut registry = Registry::new();
         T::register(&mut registry);
         Self {
@@ -22,31 +22,31 @@ impl Shape {
         }
     }
 
-    /// The places where the value differs from the schema, as many as are listed.
+    /// Returns the faults of the value, up to [`FaultList::MAX`].
     pub fn faults(&self, value: &Value) -> Vec<Fault> {
-        let mut search = Search {
+        let mut validation = Validation {
             registry: &self.registry,
             faults: FaultList::default(),
         };
-        search.compare(value, &self.root, "");
-        search.faults.into_vec()
+        validation.validate(value, &self.root, "");
+        validation.faults.into_vec()
     }
 }
 
-struct Search<'a> {
+struct Validation<'a> {
     registry: &'a Registry,
     faults: FaultList,
 }
 
-impl Search<'_> {
-    fn refuse(&mut self, pointer: &str, code: &'static str, detail: impl Into<String>) {
+impl Validation<'_> {
+    fn add_fault(&mut self, pointer: &str, code: &'static str, detail: impl Into<String>) {
         self.faults.push(|| Fault {
             pointer: pointer.to_owned(),
             rejection: Rejection::new(code, detail),
         });
     }
 
-    fn compare(&mut self, value: &Value, schema: &MetaSchemaRef, pointer: &str) {
+    fn validate(&mut self, value: &Value, schema: &MetaSchemaRef, pointer: &str) {
         let registry = self.registry;
         let schema = match schema {
             MetaSchemaRef::Inline(schema) => schema,
@@ -59,35 +59,35 @@ impl Search<'_> {
             return;
         }
         for part in &schema.all_of {
-            self.compare(value, part, pointer);
+            self.validate(value, part, pointer);
         }
         match schema.ty {
-            "object" => self.compare_object(value, schema, pointer),
-            "array" => self.compare_array(value, schema, pointer),
-            "string" => self.compare_string(value, schema, pointer),
+            "object" => self.validate_object(value, schema, pointer),
+            "array" => self.validate_array(value, schema, pointer),
+            "string" => self.validate_string(value, schema, pointer),
             "integer" if !(value.is_i64() || value.is_u64()) => {
-                self.refuse(pointer, "wrong_type", "A whole number is expected.");
+                self.add_fault(pointer, "wrong_type", "Expected an integer.");
             }
             "number" if !value.is_number() => {
-                self.refuse(pointer, "wrong_type", "A number is expected.");
+                self.add_fault(pointer, "wrong_type", "Expected a number.");
             }
             "boolean" if !value.is_boolean() => {
-                self.refuse(pointer, "wrong_type", "true or false is expected.");
+                self.add_fault(pointer, "wrong_type", "Expected true or false.");
             }
             _ => {}
         }
     }
 
-    fn compare_object(&mut self, value: &Value, schema: &MetaSchema, pointer: &str) {
+    fn validate_object(&mut self, value: &Value, schema: &MetaSchema, pointer: &str) {
         let Value::Object(fields) = value else {
-            return self.refuse(pointer, "wrong_type", "An object is expected.");
+            return self.add_fault(pointer, "wrong_type", "Expected an object.");
         };
         for name in &schema.required {
             if !fields.contains_key(*name) {
-                self.refuse(
+                self.add_fault(
                     &format!("{pointer}/{}", escape(name)),
                     "missing",
-                    "This field must be given.",
+                    "This field is required.",
                 );
             }
         }
@@ -98,53 +98,53 @@ impl Search<'_> {
                 .map(|(_, schema)| schema)
                 .or(schema.additional_properties.as_deref())
             {
-                Some(schema) => self.compare(value, schema, &place),
-                None => self.refuse(&place, "unknown_field", "There is no such field."),
+                Some(schema) => self.validate(value, schema, &place),
+                None => self.add_fault(&place, "unknown_field", "Unknown field."),
             }
         }
     }
 
-    fn compare_array(&mut self, value: &Value, schema: &MetaSchema, pointer: &str) {
+    fn validate_array(&mut self, value: &Value, schema: &MetaSchema, pointer: &str) {
         let Value::Array(items) = value else {
-            return self.refuse(pointer, "wrong_type", "A list is expected.");
+            return self.add_fault(pointer, "wrong_type", "Expected an array.");
         };
         if let Some(max) = schema.max_items.filter(|max| items.len() > *max) {
-            return self.refuse(
+            return self.add_fault(
                 pointer,
                 "too_many",
-                format!("At most {max} items are taken."),
+                format!("Expected at most {max} items."),
             );
         }
         if let Some(schema) = &schema.items {
             for (index, item) in items.iter().enumerate() {
-                self.compare(item, schema, &format!("{pointer}/{index}"));
+                self.validate(item, schema, &format!("{pointer}/{index}"));
             }
         }
     }
 
-    fn compare_string(&mut self, value: &Value, schema: &MetaSchema, pointer: &str) {
+    fn validate_string(&mut self, value: &Value, schema: &MetaSchema, pointer: &str) {
         let Value::String(text) = value else {
-            return self.refuse(pointer, "wrong_type", "A text is expected.");
+            return self.add_fault(pointer, "wrong_type", "Expected a string.");
         };
         let length = text.chars().count();
         if let Some(max) = schema.max_length.filter(|max| length > *max) {
-            self.refuse(
+            self.add_fault(
                 pointer,
                 "too_long",
-                format!("At most {max} characters are taken."),
+                format!("Expected at most {max} characters."),
             );
         }
         if let Some(min) = schema.min_length.filter(|min| length < *min) {
-            self.refuse(
+            self.add_fault(
                 pointer,
                 "too_short",
-                format!("At least {min} characters are needed."),
+                format!("Expected at least {min} characters."),
             );
         }
     }
 }
 
-/// RFC 6901, section 3; an endless name is not repeated.
+/// Escapes a name for a JSON pointer (RFC 6901, section 3). A long name is cut.
 pub(super) fn escape(name: &str) -> String {
     let short: String = name.chars().take(64).collect();
     short.replace('~', "~0").replace('/', "~1")
@@ -178,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn an_object_of_any_form_is_an_object() {
+    fn an_object_with_arbitrary_members_must_be_an_object() {
         let codes = |value: &Value| {
-            let faults = Shape::of::<Open>().faults(value);
+            let faults = BodySchema::new::<Open>().faults(value);
             faults
                 .into_iter()
                 .map(|fault| fault.rejection.code)
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn found(value: &Value) -> Vec<(String, &'static str)> {
-        let faults = Shape::of::<Outer>().faults(value);
+        let faults = BodySchema::new::<Outer>().faults(value);
         faults
             .into_iter()
             .map(|fault| (fault.pointer, fault.rejection.code))
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_found_where_it_is() {
+    fn every_fault_is_found_with_its_pointer() {
         assert_eq!(
             found(&json!({ "name": "abc", "inner": [{ "count": 1 }] })),
             []
@@ -230,8 +230,8 @@ mod tests {
         let mut value: Value = fields.collect::<serde_json::Map<_, _>>().into();
         value["name"] = json!("abc");
         value["inner"] = json!([]);
-        let faults = Shape::of::<Outer>().faults(&value);
-        let last = faults.last().expect("there are some");
+        let faults = BodySchema::new::<Outer>().faults(&value);
+        let last = faults.last().expect("the value has faults");
         assert_eq!(
             (faults.len(), last.rejection.code),
             (FaultList::MAX + 1, "too_many_faults")
@@ -244,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_has_no_fault_is_taken_by_the_type(name in ".{0,5}", count in any::<i64>(), flag in any::<Option<bool>>()) {
+        fn a_value_without_faults_parses(name in ".{0,5}", count in any::<i64>(), flag in any::<Option<bool>>()) {
             use poem_openapi::types::ParseFromJSON as _;
             let value = json!({ "name": name, "flag": flag, "inner": [{ "count": count }] });
             if found(&value).is_empty() && i32::try_from(count).is_ok() {

@@ -1,4 +1,4 @@
-//! The bytes of one request on their way into an upload.
+//! Receives the bytes of one request into an upload.
 
 use plinth_core::files::{Resumables, UploadSlot, Writer};
 use plinth_core::{Error, Result as CoreResult};
@@ -8,10 +8,10 @@ use tracing::Instrument as _;
 
 use super::checksum::Checksum;
 use crate::http::failure::{Failure, Result};
-use crate::http::octets::Octets;
+use crate::http::upload_body::UploadBody;
 
-/// Where the bytes go.
-pub(super) struct Stretch {
+/// The chunk of an upload that one request carries.
+pub(super) struct UploadChunk {
     pub(super) uploads: Resumables,
     pub(super) origin: Origin,
     pub(super) slot: UploadSlot,
@@ -20,42 +20,44 @@ pub(super) struct Stretch {
     pub(super) checksum: Option<Checksum>,
 }
 
-impl Stretch {
-    /// Adds the bytes. What has come is kept when the client breaks off, unless it had said what it must hash to.
-    pub(super) async fn add(self, octets: Octets) -> Result<()> {
-        // A task of its own: a client that goes away ends the request, not the keeping of what it sent.
-        let adding = self.run(octets).in_current_span();
+impl UploadChunk {
+    /// Appends the bytes. If the connection ends early, the received bytes are kept, unless the
+    /// request has a checksum.
+    pub(super) async fn add(self, body: UploadBody) -> Result<()> {
+        // A separate task: a client that disconnects cancels the request, but not the storing of
+        // what it sent.
+        let adding = self.run(body).in_current_span();
         tokio::spawn(adding).await.map_err(Error::internal)?
     }
 
-    async fn run(mut self, mut octets: Octets) -> Result<()> {
+    async fn run(mut self, mut body: UploadBody) -> Result<()> {
         let is_checked = self.checksum.is_some();
         let mut writer = self
             .uploads
             .write(&self.origin, self.slot, self.id, self.position, is_checked)
             .await?;
-        let received = receive(&mut writer, &mut octets, self.checksum.as_mut()).await;
+        let received = receive(&mut writer, &mut body, self.checksum.as_mut()).await;
         if let Some(checksum) = self.checksum {
-            // Nothing is kept of what did not come whole.
+            // The checksum covers all bytes, so an incomplete chunk is discarded.
             received?;
             if !checksum.matches() {
                 return Err(Error::ChecksumMismatch.into());
             }
-            return end(writer, &self.origin, Ok(())).await;
+            return finish_or_pause(writer, &self.origin, Ok(())).await;
         }
-        end(writer, &self.origin, received).await
+        finish_or_pause(writer, &self.origin, received).await
     }
 }
 
 async fn receive(
     writer: &mut Writer,
-    octets: &mut Octets,
+    body: &mut UploadBody,
     mut checksum: Option<&mut Checksum>,
 ) -> Result<()> {
     loop {
         let preempted = writer.preempted();
         let bytes = tokio::select! {
-            bytes = octets.chunk() => bytes?,
+            bytes = body.chunk() => bytes?,
             error = preempted => return Err(error.into()),
         };
         let Some(bytes) = bytes else { return Ok(()) };
@@ -66,29 +68,29 @@ async fn receive(
     }
 }
 
-/// Makes the file where all bytes have come, and keeps what there is where not.
-async fn end(writer: Writer, origin: &Origin, received: Result<()>) -> Result<()> {
+/// Creates the file if all bytes have come, and otherwise keeps the received ones.
+async fn finish_or_pause(writer: Writer, origin: &Origin, received: Result<()>) -> Result<()> {
     match received {
         Ok(()) if writer.is_whole() => {
             writer.finish(origin).await?;
             Ok(())
         }
         Ok(()) => Ok(writer.pause().await.map(drop)?),
-        // The fault of the client or its connection, or want of memory: what was good before is kept.
+        // The client, its connection or a lack of memory: the bytes received before are intact.
         Err(
             failure @ (Failure::BrokenBody(_)
             | Failure::Timeout
             | Failure::Core(Error::Busy { .. })),
         ) => {
-            keep(writer.pause().await);
+            log_failed_pause(writer.pause().await);
             Err(failure)
         }
         Err(failure) => Err(failure),
     }
 }
 
-fn keep(paused: CoreResult<u64>) {
+fn log_failed_pause(paused: CoreResult<u64>) {
     if let Err(error) = paused {
-        tracing::warn!(%error, "what came of an upload could not be kept; the client sends it again");
+        tracing::warn!(%error, "failed to keep received bytes of an upload");
     }
 }

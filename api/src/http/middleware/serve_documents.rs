@@ -1,4 +1,4 @@
-//! Documents beside the operations: the OpenAPI document, and the page that explains the error codes.
+//! Serves two documents: the OpenAPI document, and the page that explains the error codes.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,20 +11,21 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
 use crate::http::error_page;
 
-/// The layer. The documents are no routes of their own: every request would pay for one more level of routes.
+/// The layer. The documents are not routes, because another level of routing would slow down every
+/// request.
 #[derive(Clone)]
-pub struct Published(Arc<[Document; 2]>);
+pub struct ServeDocuments(Arc<[Document; 2]>);
 
 struct Document {
     path: &'static str,
     content_type: &'static str,
     write: fn() -> String,
-    /// Written at the first request for it: most replicas never get one.
+    /// Rendered at the first request: most replicas never get one.
     written: OnceLock<Bytes>,
 }
 
-impl Published {
-    /// `openapi` writes the OpenAPI document.
+impl ServeDocuments {
+    /// Creates the layer. `openapi` renders the OpenAPI document.
     pub fn new(openapi: fn() -> String) -> Self {
         Self(Arc::new([
             Document {
@@ -58,26 +59,26 @@ impl Document {
     }
 }
 
-pub struct WithDocuments<E> {
+pub struct ServeDocumentsEndpoint<E> {
     inner: E,
-    documents: Published,
+    documents: ServeDocuments,
 }
 
-impl<E: Endpoint> Middleware<E> for Published {
-    type Output = WithDocuments<E>;
+impl<E: Endpoint> Middleware<E> for ServeDocuments {
+    type Output = ServeDocumentsEndpoint<E>;
 
-    fn transform(&self, inner: E) -> WithDocuments<E> {
-        WithDocuments {
+    fn transform(&self, inner: E) -> ServeDocumentsEndpoint<E> {
+        ServeDocumentsEndpoint {
             inner,
             documents: self.clone(),
         }
     }
 }
 
-impl<E: Endpoint> Endpoint for WithDocuments<E> {
+impl<E: Endpoint> Endpoint for ServeDocumentsEndpoint<E> {
     type Output = Response;
 
-    /// Not an async fn: its future would carry the request twice.
+    // Not an async fn: its future would hold the request twice.
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         let path = request.uri().path();
         match self
