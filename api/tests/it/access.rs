@@ -1,4 +1,4 @@
-//! Who gets in: credentials, permissions, limits, and what a warm request costs.
+//! Access control: credentials, permissions, rate limits, and the cost of a warm request.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::house::{Answer, House};
 use plinth_testkit::Stage;
 
 #[tokio::test]
-async fn without_a_token_nothing_but_the_door_is_open() {
+async fn without_a_token_only_open_operations_are_reachable() {
     let house = House::open().await;
     let closed = [
         (Method::GET, "/v1/me"),
@@ -45,14 +45,14 @@ async fn without_a_token_nothing_but_the_door_is_open() {
 }
 
 #[tokio::test]
-async fn a_permission_that_is_missing_is_named() {
+async fn a_missing_permission_is_named_in_the_problem() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let problem = person
         .get(&house, "/v1/audit-events")
         .await
         .problem(403, "permission_denied");
-    assert_eq!(problem["detail"], "The permission audit:read is needed.");
+    assert_eq!(problem["detail"], "The permission audit:read is required.");
     let admin = house.administrator().await;
     admin
         .get(&house, "/v1/audit-events")
@@ -67,12 +67,12 @@ async fn a_warm_request_costs_one_round_trip_and_no_query() {
     let (redis, database) = (stage.wire_redis().await, stage.wire_database().await);
     let house = House::on(stage).await;
     let person = house.person("ada").await;
-    // The doubt that the verification raised about the account's copy has faded.
+    // The invalidation of the account's cached copy by the verification has expired.
     house.forget_copies().await;
     for _ in 0..2 {
         person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
-    // What the process does every second, for itself, may fall between.
+    // Periodic tasks of the process may run in between.
     let measure = async || {
         let before = (redis.requests(), database.requests());
         for _ in 0..10 {
@@ -85,7 +85,7 @@ async fn a_warm_request_costs_one_round_trip_and_no_query() {
 }
 
 #[tokio::test]
-async fn a_client_over_its_limit_waits_as_long_as_it_is_told() {
+async fn a_client_over_its_limit_may_continue_after_retry_after() {
     let stage = Stage::open()
         .await
         .with("PLINTH_LIMITS_IP_PER_MINUTE", "12");
@@ -110,7 +110,7 @@ async fn a_client_over_its_limit_waits_as_long_as_it_is_told() {
 }
 
 #[tokio::test]
-async fn guesses_at_credentials_have_a_limit_of_their_own() {
+async fn credential_guesses_have_their_own_limit() {
     let stage = Stage::open()
         .await
         .with("PLINTH_LIMITS_AUTH_PER_MINUTE", "6");
@@ -137,7 +137,7 @@ async fn guesses_at_credentials_have_a_limit_of_their_own() {
 }
 
 #[tokio::test]
-async fn refreshes_have_a_limit_of_their_own_and_use_up_no_other() {
+async fn refreshes_have_their_own_limit_and_use_up_no_other() {
     let stage = Stage::open()
         .await
         .with("PLINTH_LIMITS_REFRESH_PER_MINUTE", "8");
@@ -167,7 +167,7 @@ async fn refreshes_have_a_limit_of_their_own_and_use_up_no_other() {
 }
 
 #[tokio::test]
-async fn an_office_behind_one_address_logs_in_and_refreshes_by_the_default_limits() {
+async fn many_users_behind_one_address_can_log_in_and_refresh_under_the_default_limits() {
     let mut stage = Stage::open().await;
     for name in ["IP", "USER", "AUTH", "REFRESH"] {
         stage = stage.without(&format!("PLINTH_LIMITS_{name}_PER_MINUTE"));
@@ -193,7 +193,7 @@ async fn an_office_behind_one_address_logs_in_and_refreshes_by_the_default_limit
 }
 
 #[tokio::test]
-async fn users_have_a_limit_of_their_own() {
+async fn users_have_their_own_limit() {
     let stage = Stage::open()
         .await
         .with("PLINTH_LIMITS_USER_PER_MINUTE", "12");
@@ -207,7 +207,7 @@ async fn users_have_a_limit_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_says_who_the_client_is_and_nobody_else_can() {
+async fn only_a_trusted_proxy_determines_the_client_address() {
     let limited = Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "6");
     let house = House::on(limited.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await;
     let from = async |client: &str| {
@@ -225,7 +225,7 @@ async fn a_trusted_proxy_says_who_the_client_is_and_nobody_else_can() {
     from("203.0.113.2")
         .await
         .problem(401, "authentication_required");
-    // Whatever stands left of the nearest untrusted address was written by the client.
+    // Everything left of the nearest untrusted address was written by the client.
     from("198.51.100.7, 203.0.113.1")
         .await
         .problem(429, "rate_limited");
@@ -246,7 +246,7 @@ async fn a_trusted_proxy_says_who_the_client_is_and_nobody_else_can() {
 }
 
 #[tokio::test]
-async fn clients_behind_a_proxy_that_appends_ports_are_counted_each_by_itself() {
+async fn clients_behind_a_proxy_that_appends_ports_are_counted_separately() {
     let limited = Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "6");
     let house = House::on(limited.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await;
     let from = async |client: &str| {
@@ -271,7 +271,7 @@ async fn clients_behind_a_proxy_that_appends_ports_are_counted_each_by_itself() 
 }
 
 #[tokio::test]
-async fn what_remains_never_exceeds_the_limit_for_many_requests_at_once() {
+async fn concurrent_requests_never_exceed_the_limit() {
     let stage = Stage::open()
         .await
         .with("PLINTH_LIMITS_IP_PER_MINUTE", "60000");
@@ -295,14 +295,14 @@ async fn what_remains_never_exceeds_the_limit_for_many_requests_at_once() {
 }
 
 #[tokio::test]
-async fn a_header_field_that_decides_is_given_once() {
+async fn a_repeated_header_field_that_matters_is_refused() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let twice = async |name: &str, values: [&str; 2]| {
         let request = person.request(&house, Method::GET, "/v1/me");
         Answer::of(request.header(name, values[0]).header(name, values[1])).await
     };
-    // The person's own token is there already.
+    // The request already has the person's own token.
     let bearer = format!("Bearer {}", person.access_token);
     for other in [&bearer, "Bearer nonsense", "Basic YTpi", ""] {
         let request = person
@@ -311,7 +311,7 @@ async fn a_header_field_that_decides_is_given_once() {
         let refused = Answer::of(request).await;
         assert_eq!(
             refused.problem(400, "repeated_field")["detail"],
-            "The header field authorization is given more than once."
+            "Header field authorization given more than once."
         );
     }
     for name in [
@@ -323,7 +323,7 @@ async fn a_header_field_that_decides_is_given_once() {
     ] {
         twice(name, ["a", "a"]).await.problem(400, "repeated_field");
     }
-    // Lists, and what decides nothing.
+    // Lists, and fields that no decision depends on.
     for name in [
         "accept",
         "if-none-match",
@@ -336,7 +336,7 @@ async fn a_header_field_that_decides_is_given_once() {
 }
 
 #[tokio::test]
-async fn a_bad_token_does_not_close_what_is_open_to_all() {
+async fn a_bad_token_does_not_block_open_operations() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let body = json!({ "email": person.email, "password": crate::house::PASSWORD });

@@ -1,4 +1,4 @@
-//! Registration, verification, login, and what an account says of itself.
+//! Registration, verification, login, and the profile.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -43,7 +43,7 @@ async fn an_account_is_registered_verified_and_logged_in() {
 }
 
 #[tokio::test]
-async fn the_mail_is_a_job_of_the_same_commit() {
+async fn the_mail_job_is_committed_with_the_registration() {
     let house = House::open().await;
     let email = house.register("ada").await;
     let id = house.registration_of(&email).await;
@@ -59,7 +59,7 @@ async fn the_mail_is_a_job_of_the_same_commit() {
 }
 
 #[tokio::test]
-async fn a_token_works_once_and_not_after_its_time() {
+async fn a_token_works_once_and_expires() {
     let house = House::open().await;
     let email = house.register("ada").await;
     let first = house.verification_token(&email).await;
@@ -84,7 +84,7 @@ async fn a_token_works_once_and_not_after_its_time() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_address_are_told_alike_and_audited() {
+async fn a_wrong_password_and_an_unknown_address_get_the_same_response_and_are_audited() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let wrong = house
@@ -113,11 +113,11 @@ async fn a_wrong_password_and_an_unknown_address_are_told_alike_and_audited() {
 }
 
 #[tokio::test]
-async fn a_suspended_account_is_shut_out_at_once() {
+async fn a_suspended_account_is_refused_at_once() {
     let house = House::open().await;
     let person = house.person("ada").await;
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    // As an administrator's change would: the row, and the doubt about its copy.
+    // The row and the invalidation, as an administrator's change writes them.
     sqlx::query("UPDATE users SET status = 'suspended' WHERE id = $1")
         .bind(person.id.0)
         .execute(&house.stores.db)
@@ -135,7 +135,7 @@ async fn a_suspended_account_is_shut_out_at_once() {
 }
 
 #[tokio::test]
-async fn a_profile_changes_for_the_next_request() {
+async fn a_profile_change_applies_to_the_next_request() {
     let house = House::open().await;
     let person = house.person("ada").await;
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
@@ -161,11 +161,11 @@ async fn a_profile_changes_for_the_next_request() {
             .is_null()
     );
     assert!(house.user(person.id).await.display_name.is_none());
-    let told = house
+    let events = house
         .actions()
         .await
         .iter()
         .filter(|action| *action == "account.updated:success")
         .count();
-    assert_eq!(told, 2, "a request that changes nothing is no event");
+    assert_eq!(events, 2, "a request that changes nothing writes no event");
 }

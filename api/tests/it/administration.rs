@@ -1,4 +1,4 @@
-//! What administrators do with the accounts of others.
+//! Administration of other accounts.
 
 use plinth_core::users::Users;
 use plinth_domain::email::Email;
@@ -35,7 +35,7 @@ async fn reactivate(house: &House, admin: &Person, person: &Person) -> Answer {
 }
 
 #[tokio::test]
-async fn accounts_are_listed_in_pages_and_by_filter() {
+async fn accounts_are_listed_in_pages_and_filtered() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
@@ -121,7 +121,7 @@ async fn a_deleted_account_is_not_found() {
 }
 
 #[tokio::test]
-async fn an_administrator_ends_the_sessions_of_anybody() {
+async fn an_administrator_can_end_any_session() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let (first, other) = (house.person("ada").await, house.person("bob").await);
@@ -191,7 +191,7 @@ async fn an_administrator_ends_the_sessions_of_anybody() {
 }
 
 #[tokio::test]
-async fn a_suspended_account_is_shut_out_by_every_way_in() {
+async fn a_suspended_account_is_refused_by_every_credential() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let key = json!({ "name": "ci", "scopes": ["profile:read"] });
@@ -257,7 +257,7 @@ async fn a_suspended_account_is_shut_out_by_every_way_in() {
 }
 
 #[tokio::test]
-async fn a_suspended_account_comes_back_without_its_sessions() {
+async fn a_reactivated_account_has_no_old_sessions() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     suspend(&house, &admin, &person)
@@ -266,7 +266,7 @@ async fn a_suspended_account_comes_back_without_its_sessions() {
     suspend(&house, &admin, &person)
         .await
         .expect(StatusCode::OK);
-    // As a login that was under way during the suspension leaves it.
+    // A login that was in progress during the suspension leaves this state.
     sqlx::query("UPDATE sessions SET revoked_at = NULL WHERE id = $1")
         .bind(person.session_id)
         .execute(&house.stores.db)
@@ -305,7 +305,7 @@ async fn a_suspended_account_comes_back_without_its_sessions() {
 }
 
 #[tokio::test]
-async fn nobody_suspends_himself_or_who_may_do_more() {
+async fn an_administrator_cannot_suspend_themselves_or_a_more_privileged_account() {
     let house = House::open().await;
     let admin = house.administrator().await;
     suspend(&house, &admin, &admin)
@@ -348,7 +348,7 @@ async fn the_last_administrator_cannot_be_removed() {
     demote(&admin, &admin)
         .await
         .problem(409, "last_administrator");
-    // One who is suspended does not count.
+    // A suspended administrator does not count.
     let other = house.administrator().await;
     suspend(&house, &admin, &other).await.expect(StatusCode::OK);
     demote(&admin, &admin)
@@ -356,7 +356,7 @@ async fn the_last_administrator_cannot_be_removed() {
         .problem(409, "last_administrator");
     demote(&admin, &other).await.expect(StatusCode::OK);
 
-    // Two take each other away at once, by either way.
+    // Two administrators remove each other concurrently, in both ways.
     for round in 0..6 {
         let clear = "DELETE FROM user_roles WHERE role = 'admin'";
         sqlx::query(clear)
@@ -398,7 +398,7 @@ async fn an_unknown_account_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_new_password_from_the_command_line_ends_the_sessions() {
+async fn a_new_password_from_the_command_line_ends_all_sessions() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let users = Users::new(&house.stores);
@@ -424,8 +424,8 @@ async fn a_new_password_from_the_command_line_ends_the_sessions() {
         .expect(StatusCode::OK);
 }
 
-/// What each operation on an account does to the caller's own: it is refused, or no more than the caller may do at
-/// `/v1/me`. An operation that is added is added here.
+/// The result of each operation on an account when applied to the caller's own: it is refused, or
+/// allows no more than `/v1/me`. A new operation has to be added here.
 const ON_ONESELF: &[(&str, &str, u16)] = &[
     ("delete", "/v1/users/{id}", 409),
     ("delete", "/v1/users/{id}/sessions", 200),
@@ -434,14 +434,14 @@ const ON_ONESELF: &[(&str, &str, u16)] = &[
     ("post", "/v1/users/{id}/mfa/reset", 409),
     ("post", "/v1/users/{id}/password/reset", 409),
     ("post", "/v1/users/{id}/reactivate", 200),
-    // An account that is deleting has no session that could ask.
+    // A deleted account has no session to send the request.
     ("post", "/v1/users/{id}/restore", 409),
     ("post", "/v1/users/{id}/suspend", 409),
     ("put", "/v1/users/{id}/roles", 200),
 ];
 
 #[tokio::test]
-async fn no_operation_on_accounts_goes_around_what_is_asked_of_the_caller_for_the_own_account() {
+async fn no_operation_on_accounts_bypasses_the_checks_for_the_own_account() {
     let document: Value = serde_json::from_str(&plinth_api::app::document()).expect("JSON");
     let house = House::open().await;
     for (path, operations) in document["paths"].as_object().expect("paths") {
@@ -454,8 +454,8 @@ async fn no_operation_on_accounts_goes_around_what_is_asked_of_the_caller_for_th
             let known = ON_ONESELF
                 .iter()
                 .find(|(known, place, _)| known == method && place == path);
-            let (_, _, status) =
-                known.unwrap_or_else(|| panic!("{method} {path}: say what it does to oneself"));
+            let (_, _, status) = known
+                .unwrap_or_else(|| panic!("{method} {path}: add its result for the own account"));
             let admin = house.administrator().await;
             let path = path.replace("{id}", &admin.id.to_string());
             let path = path.replace("{session_id}", &admin.session_id.to_string());

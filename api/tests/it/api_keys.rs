@@ -1,4 +1,4 @@
-//! API keys: what one may do, for how long, and how it ends.
+//! API keys: scopes, expiry and revocation.
 
 use plinth_platform::crypto::ApiKeyToken;
 use plinth_testkit::Stage;
@@ -51,7 +51,7 @@ async fn list(house: &House, person: &Person) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_key_does_what_its_scopes_say_and_no_more() {
+async fn a_key_is_limited_to_its_scopes() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let file = person.upload(&house, "a.txt", b"hello".to_vec()).await;
@@ -75,7 +75,7 @@ async fn a_key_does_what_its_scopes_say_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_a_program_does_names_its_key_in_the_audit_log() {
+async fn the_audit_log_names_the_key_of_a_program() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let key = Key::of(
@@ -106,7 +106,7 @@ async fn what_a_program_does_names_its_key_in_the_audit_log() {
 }
 
 #[tokio::test]
-async fn a_scope_that_the_owner_has_lost_is_lost_to_the_key() {
+async fn a_key_loses_a_scope_that_its_owner_has_lost() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let auditor = house.official(&admin, "auditor", &["audit:read"]).await;
@@ -127,7 +127,7 @@ async fn a_scope_that_the_owner_has_lost_is_lost_to_the_key() {
 }
 
 #[tokio::test]
-async fn a_key_expires_by_itself() {
+async fn a_key_expires() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let short = Key::of(
@@ -178,7 +178,7 @@ async fn a_key_expires_by_itself() {
 }
 
 #[tokio::test]
-async fn what_a_key_cannot_be_is_told() {
+async fn invalid_properties_of_a_key_are_reported() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let at = |after: Duration| {
@@ -235,7 +235,7 @@ async fn what_a_key_cannot_be_is_told() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_felt_by_the_next_request() {
+async fn a_revocation_applies_to_the_next_request() {
     let house = House::open().await;
     let other = house.twin().await;
     let person = house.person("ada").await;
@@ -309,14 +309,16 @@ async fn a_revocation_is_felt_by_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_token_is_shown_once_and_kept_as_a_hash() {
+async fn a_token_is_shown_once_and_stored_as_a_hash() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let body = json!({ "name": "ci", "scopes": ["profile:read"] });
     let made = person.post(&house, "/v1/me/api-keys", &body).await;
     assert_eq!(made.header("cache-control"), Some("no-store"));
     let token = text(&made.expect(StatusCode::CREATED)["token"]);
-    let hash = ApiKeyToken::parse(&token).expect("scanners know it").hash();
+    let hash = ApiKeyToken::parse(&token)
+        .expect("the format is recognizable by secret scanners")
+        .hash();
     let kept: Vec<u8> = sqlx::query_scalar("SELECT token_hash FROM api_keys")
         .fetch_one(&house.stores.db)
         .await
@@ -333,18 +335,18 @@ async fn a_token_is_shown_once_and_kept_as_a_hash() {
     .expect("reads");
     assert!(
         !json!([everything, shown]).to_string().contains(&token[8..]),
-        "the token is kept"
+        "the token is stored"
     );
     let notice: Value = sqlx::query_scalar("SELECT payload FROM jobs WHERE payload ? 'notice'")
         .fetch_one(&house.stores.db)
         .await
-        .expect("the owner is told");
+        .expect("the owner is notified");
     let expected = json!({ "user_id": person.id, "notice": "api_key_created", "name": "ci" });
     assert_eq!(notice, expected);
 }
 
 #[tokio::test]
-async fn a_list_says_when_a_key_was_last_used() {
+async fn a_list_has_the_last_use_of_a_key() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let key = Key::of(
@@ -380,7 +382,7 @@ async fn a_list_says_when_a_key_was_last_used() {
 }
 
 #[tokio::test]
-async fn an_account_has_so_many_live_keys_and_no_more() {
+async fn an_account_has_a_limited_number_of_valid_keys() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let body = json!({ "name": "x", "scopes": ["profile:read"], "expires_in_days": 1 });
@@ -417,7 +419,7 @@ async fn an_api_key_opens_no_session() {
         json!({ "name": "ci", "scopes": ["profile:read"] }),
     )
     .await;
-    // As if a key had been given what none is given.
+    // A key with a permission that the API never grants to keys.
     let scopes =
         "UPDATE api_keys SET scopes = (SELECT permissions FROM roles WHERE name = 'member')";
     sqlx::query(scopes)
@@ -462,7 +464,7 @@ async fn an_api_key_opens_no_session() {
 }
 
 #[tokio::test]
-async fn what_was_never_a_key_is_refused() {
+async fn an_unknown_key_is_refused() {
     let house = House::open().await;
     let unknown = ApiKeyToken::generate();
     for token in [
@@ -479,7 +481,7 @@ async fn what_was_never_a_key_is_refused() {
 }
 
 #[tokio::test]
-async fn keys_have_a_limit_of_their_own() {
+async fn keys_have_their_own_limit() {
     let stage = Stage::open()
         .await
         .with("PLINTH_LIMITS_API_KEY_PER_MINUTE", "12");
@@ -528,7 +530,7 @@ async fn a_warm_request_with_a_key_costs_one_round_trip_and_no_query() {
     for _ in 0..2 {
         key.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
-    // What the process does every second, for itself, may fall between.
+    // Periodic tasks of the process may run in between.
     let measure = async || {
         let before = (redis.requests(), database.requests());
         for _ in 0..10 {

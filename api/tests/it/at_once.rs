@@ -1,4 +1,4 @@
-//! Changes of one account at the same moment: locks are taken in one order, and none waits for one that waits for it.
+//! Concurrent changes of one account: locks are taken in one order, so that they cannot deadlock.
 
 use plinth_platform::database::Transaction;
 use plinth_testkit::{Stage, until};
@@ -17,7 +17,7 @@ const ACCOUNT: &str = "SELECT FROM users WHERE id = $1 FOR UPDATE";
 const HELD_ACCOUNT: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
 const APPS: &str = "SELECT FROM totp_factors WHERE user_id = $1 FOR UPDATE";
 
-/// A house that has a domain.
+/// Starts an API with a passkey domain.
 async fn open() -> House {
     let stage = Stage::open().await;
     House::on(
@@ -28,12 +28,12 @@ async fn open() -> House {
     .await
 }
 
-/// One where a deleted account goes at once.
+/// Starts an API that deletes accounts without a grace period.
 async fn without_grace() -> House {
     House::on(Stage::open().await.with("PLINTH_AUTH_DELETION_GRACE", "0s")).await
 }
 
-/// Holds rows of somebody, so that whoever comes to them waits.
+/// Locks rows of a person, so that later requests wait for them.
 async fn obstruct(house: &House, rows: &'static str, person: &Person) -> Transaction {
     let mut obstacle = house.stores.db.begin().await.expect("begins");
     sqlx::query(rows)
@@ -44,8 +44,8 @@ async fn obstruct(house: &House, rows: &'static str, person: &Person) -> Transac
     obstacle
 }
 
-/// The answers to two requests that meet: the second one is sent when the first one waits behind the obstacle, which goes
-/// when both wait.
+/// Returns the responses to two concurrent requests. The second one is sent once the first one
+/// waits for the lock, which is released once both wait.
 async fn meet(
     house: &House,
     obstacle: Transaction,
@@ -77,7 +77,7 @@ async fn until_waiting(house: &House, transactions: i64) {
     .await;
 }
 
-/// Adds a passkey, up to its last request.
+/// Adds a passkey, except for the last request.
 async fn passkey(house: &House, person: &Person) -> Value {
     let asked = person
         .post(house, "/v1/me/passkeys/start", &json!({}))
@@ -101,7 +101,7 @@ async fn passkeys_of(house: &House, person: &Person) -> i64 {
 }
 
 #[tokio::test]
-async fn a_passkey_is_added_before_a_reset_of_the_password_or_not_at_all() {
+async fn a_passkey_is_added_before_a_password_reset_or_not_at_all() {
     let house = open().await;
     let person = house.person("ada").await;
     let (body, token) = (
@@ -135,12 +135,12 @@ async fn a_passkey_is_added_before_a_reset_of_the_password_or_not_at_all() {
     .await;
     added.expect(StatusCode::CREATED);
     reset.expect(StatusCode::OK);
-    // The reset does not trust what was added lately.
+    // The reset removes recently added factors.
     assert_eq!(passkeys_of(&house, &person).await, 0);
 }
 
 #[tokio::test]
-async fn whoever_of_a_passkey_and_a_reset_is_faster_both_are_answered() {
+async fn a_passkey_and_a_reset_succeed_in_either_order() {
     let house = open().await;
     for round in 0..20 {
         let person = house.person("ada").await;
@@ -149,7 +149,7 @@ async fn whoever_of_a_passkey_and_a_reset_is_faster_both_are_answered() {
             house.reset_token(&person.email).await,
         );
         let (reset, added) = (house.present(RESET, &token), finish(&house, &person, &body));
-        // One is sent when the other one goes on.
+        // The second request is sent once the first one continues.
         let obstacle = obstruct(&house, ACCOUNT, &person).await;
         let go_on = async {
             until_waiting(&house, 1).await;
@@ -172,13 +172,14 @@ async fn whoever_of_a_passkey_and_a_reset_is_faster_both_are_answered() {
         if added.status != StatusCode::CREATED {
             added.problem(401, "session_ended");
         }
-        // Added before the reset it went with it, and after it there was no session to add it in.
+        // Added before the reset, it was removed by it. After the reset, there is no session to add
+        // it.
         assert_eq!(passkeys_of(&house, &person).await, 0);
     }
 }
 
 #[tokio::test]
-async fn nothing_to_log_in_by_is_added_after_a_reset_that_it_meets() {
+async fn no_credential_is_added_after_a_concurrent_reset() {
     let house = open().await;
     for name in [
         "start a passkey",
@@ -199,7 +200,7 @@ async fn nothing_to_log_in_by_is_added_after_a_reset_that_it_meets() {
     }
 }
 
-/// The last request that adds it, or begins to.
+/// Returns the last request that adds a credential, or the first one that starts to.
 async fn addition(house: &House, person: &Person, name: &str) -> (Method, String, Value) {
     let app = json!({ "name": "Phone" });
     let (path, body) = match name {
@@ -236,7 +237,7 @@ async fn addition(house: &House, person: &Person, name: &str) -> (Method, String
 }
 
 #[tokio::test]
-async fn a_second_factor_that_an_administrator_resets_meanwhile_opens_no_session() {
+async fn a_second_factor_that_is_reset_concurrently_opens_no_session() {
     let house = House::open().await;
     let admin = house.administrator().await;
     for reset_is_first in [true, false] {
@@ -254,7 +255,7 @@ async fn a_second_factor_that_an_administrator_resets_meanwhile_opens_no_session
             reset.expect(StatusCode::NO_CONTENT);
             proved.problem(401, "invalid_challenge");
         } else {
-            // The reset has the account, so that the session would be opened after it.
+            // The reset holds the account, so that the session would be opened after it.
             let (proved, reset) = meet(&house, obstacle, proof, reset).await;
             proved.problem(401, "account_changed");
             reset.expect(StatusCode::NO_CONTENT);
@@ -263,7 +264,7 @@ async fn a_second_factor_that_an_administrator_resets_meanwhile_opens_no_session
 }
 
 #[tokio::test]
-async fn a_login_that_has_proved_a_factor_opens_no_session_after_an_administrator_removed_it() {
+async fn a_login_whose_factor_is_removed_concurrently_opens_no_session() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let reason = json!({ "reason": "called back on the number that we have" });
@@ -277,7 +278,8 @@ async fn a_login_that_has_proved_a_factor_opens_no_session_after_an_administrato
         } else {
             ("recovery_code", codes[0].clone())
         };
-        // Both wait for the account: the reset before all it does, the login when it has proved the factor.
+        // Both wait for the account: the reset before all of its changes, the login after it
+        // verified the factor.
         let obstacle = obstruct(&house, HELD_ACCOUNT, &person).await;
         let proof = prove(&house, &asked, name, &value);
         let (reset, proved) =
@@ -295,7 +297,7 @@ async fn a_login_that_has_proved_a_factor_opens_no_session_after_an_administrato
 }
 
 #[tokio::test]
-async fn a_step_up_that_meets_the_end_of_the_account_finds_its_session_ended() {
+async fn a_step_up_during_the_deletion_of_the_account_finds_its_session_ended() {
     let house = without_grace().await;
     let (person, admin) = (house.person("ada").await, house.administrator().await);
     enrol(&house, &person).await;
@@ -310,7 +312,7 @@ async fn a_step_up_that_meets_the_end_of_the_account_finds_its_session_ended() {
 }
 
 #[tokio::test]
-async fn a_passkey_that_is_begun_meets_an_address_that_is_taken_back() {
+async fn a_passkey_enrolment_survives_a_concurrent_undo_of_the_address() {
     let house = open().await;
     let person = house.person("ada").await;
     enrol(&house, &person).await;
@@ -322,7 +324,7 @@ async fn a_passkey_that_is_begun_meets_an_address_that_is_taken_back() {
         .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(person.id, before).await;
     house.reset_token(now).await;
-    // It goes when the account has its address back.
+    // The passkey is removed when the account has its old address again.
     let token =
         "SELECT FROM one_time_tokens WHERE user_id = $1 AND purpose = 'reset_password' FOR UPDATE";
     let obstacle = obstruct(&house, token, &person).await;
@@ -334,7 +336,7 @@ async fn a_passkey_that_is_begun_meets_an_address_that_is_taken_back() {
 }
 
 #[tokio::test]
-async fn one_session_and_all_of_them_are_ended_at_once() {
+async fn one_session_and_all_sessions_can_be_ended_concurrently() {
     let house = House::open().await;
     let (person, admin) = (house.person("ada").await, house.administrator().await);
     let body = json!({ "reason": "a question of hers" });
@@ -343,7 +345,7 @@ async fn one_session_and_all_of_them_are_ended_at_once() {
         .post(&house, &path, &body)
         .await
         .expect(StatusCode::OK);
-    // Its number is higher than that of the impersonation.
+    // Its id sorts after that of the impersonation.
     let later = house.elsewhere(&admin).await;
     let impersonation = "SELECT FROM sessions WHERE impersonator_id = $1 FOR UPDATE";
     let obstacle = obstruct(&house, impersonation, &admin).await;
@@ -356,14 +358,14 @@ async fn one_session_and_all_of_them_are_ended_at_once() {
 }
 
 #[tokio::test]
-async fn an_upload_that_begins_as_its_account_ends_finds_no_account() {
+async fn an_upload_that_starts_during_the_deletion_finds_no_account() {
     let house = without_grace().await;
     let (person, admin) = (house.person("ada").await, house.administrator().await);
     person
         .upload(&house, "a.txt", b"what the account has".to_vec())
         .await;
     let path = format!("/v1/users/{}", person.id);
-    // The end of the account asks for the removal of its bytes when it has forgotten what they took.
+    // The deletion enqueues the removal of bytes after it removes the usage row.
     let mut obstacle = house.stores.db.begin().await.expect("begins");
     sqlx::query("LOCK TABLE jobs IN EXCLUSIVE MODE")
         .execute(&mut *obstacle)
@@ -377,7 +379,7 @@ async fn an_upload_that_begins_as_its_account_ends_finds_no_account() {
 }
 
 #[tokio::test]
-async fn a_direct_upload_that_begins_as_its_account_ends_finds_no_account() {
+async fn a_direct_upload_that_starts_during_the_deletion_finds_no_account() {
     let stage = Stage::open().await.with("PLINTH_AUTH_DELETION_GRACE", "0s");
     let house = House::on(stage.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
     let (person, admin) = (house.person("ada").await, house.administrator().await);
@@ -385,7 +387,7 @@ async fn a_direct_upload_that_begins_as_its_account_ends_finds_no_account() {
         .upload(&house, "a.txt", b"what the account has".to_vec())
         .await;
     let path = format!("/v1/users/{}", person.id);
-    // The end of the account holds what it takes when it comes to its files.
+    // The deletion holds the usage row when it reaches the files.
     let obstacle = obstruct(
         &house,
         "SELECT FROM files WHERE owner_id = $1 FOR UPDATE",

@@ -1,4 +1,4 @@
-//! The audit log as an administrator reads it.
+//! The audit log for administrators.
 
 use plinth_core::unit::Unit;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
@@ -18,7 +18,7 @@ fn actions(page: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_event_says_who_from_where_and_by_which_request() {
+async fn an_event_has_its_actor_origin_and_request() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let change = person
@@ -51,7 +51,7 @@ async fn an_event_says_who_from_where_and_by_which_request() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_without_gap_or_repetition() {
+async fn pages_are_contiguous_without_repetition() {
     let house = House::open().await;
     let admin = house.administrator().await;
     for _ in 0..7 {
@@ -79,7 +79,7 @@ async fn pages_follow_each_other_without_gap_or_repetition() {
 }
 
 #[tokio::test]
-async fn filters_narrow_and_unknown_actions_are_refused() {
+async fn filters_narrow_the_list_and_unknown_actions_are_refused() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let created = admin
@@ -136,7 +136,7 @@ async fn the_log_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn guesses_from_one_address_are_written_up_to_a_bound_and_what_succeeds_always() {
+async fn refused_guesses_from_one_address_are_limited_and_successes_are_always_written() {
     let house = House::open().await;
     let refused = async || {
         let body = json!({ "challenge": "no such challenge", "credential": {} });
@@ -164,7 +164,7 @@ async fn guesses_from_one_address_are_written_up_to_a_bound_and_what_succeeds_al
     assert_eq!(
         house.count(told).await,
         1,
-        "the next one says how many were left out"
+        "the next event counts the omitted ones"
     );
 }
 
@@ -214,7 +214,7 @@ async fn a_change_by_a_user_without_an_event_is_not_committed() {
 }
 
 #[tokio::test]
-async fn what_is_begun_has_its_event_and_what_changes_nothing_has_none() {
+async fn a_start_is_audited_and_a_request_without_effect_is_not() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let app = json!({ "name": "Phone" });

@@ -1,5 +1,5 @@
-//! An authenticator and its browser in software (WebAuthn level 3, sections 6 and 5.1): ES256, no attestation. What a
-//! thief or a foreign page would do differently can be set.
+//! A software authenticator with its browser (WebAuthn level 3, sections 6 and 5.1): ES256, no
+//! attestation. Deviations of an attacker can be configured.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{self, SystemRandom};
@@ -13,12 +13,12 @@ const USER_VERIFIED: u8 = 0x04;
 const HAS_CREDENTIAL: u8 = 0x40;
 
 pub(crate) struct Authenticator {
-    /// Of the page that asks.
+    /// The origin of the page.
     pub(crate) origin: String,
-    /// That the keys are used for.
+    /// The domain (relying party id) of the keys.
     pub(crate) domain: String,
     pub(crate) verifies_user: bool,
-    /// The id of the next key; a random one unless given.
+    /// The id of the next key; random by default.
     pub(crate) next_id: Option<[u8; 32]>,
     pub(crate) keys: Vec<Key>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Authenticator {
 pub(crate) struct Key {
     pub(crate) id: Vec<u8>,
     pub(crate) user_handle: Vec<u8>,
-    /// Of the next proof.
+    /// The counter of the next assertion.
     pub(crate) counter: u32,
     pair: EcdsaKeyPair,
 }
@@ -42,7 +42,7 @@ impl Authenticator {
         }
     }
 
-    /// `navigator.credentials.create`: makes a key and keeps it.
+    /// `navigator.credentials.create`: creates a key.
     pub(crate) fn create(&mut self, options: &Value) -> Value {
         let id = self.next_id.take().unwrap_or_else(random_id);
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("makes a key");
@@ -71,7 +71,7 @@ impl Authenticator {
         })
     }
 
-    /// `navigator.credentials.get`: proves by the newest key that is allowed.
+    /// `navigator.credentials.get`: signs with the newest allowed key.
     pub(crate) fn get(&mut self, options: &Value) -> Value {
         let allowed: Vec<_> = options["allowCredentials"]
             .as_array()

@@ -1,4 +1,4 @@
-//! Connections that a client would keep open for ever.
+//! Connections that a client tries to keep open.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::raw;
 
 const MIB: usize = 1024 * 1024;
 
-/// What every HTTP/2 connection begins with, and empty settings.
+/// The HTTP/2 connection preface, and empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 #[tokio::test]
-async fn a_head_that_does_not_end_ends_its_connection() {
+async fn incomplete_headers_end_their_connection() {
     let house = House::on(Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "1s")).await;
     for (name, bytes) in [
         ("half a line", &b"GET /v1/m"[..]),
@@ -36,7 +36,7 @@ async fn a_head_that_does_not_end_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn a_head_that_trickles_ends_its_connection() {
+async fn slow_headers_end_their_connection() {
     let house = House::on(Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "1s")).await;
     let (mut from, mut to) = raw::begin(&house.url, b"GET /v1/me HTTP/1.1\r\nx: ")
         .await
@@ -47,15 +47,15 @@ async fn a_head_that_trickles_ends_its_connection() {
         }
     });
     raw::until_ended(&mut from).await;
-    trickling.await.expect("the API takes no more");
+    trickling.await.expect("the API closes the connection");
 }
 
 #[tokio::test]
-async fn a_download_that_is_not_read_makes_way_for_who_waits() {
+async fn an_unread_download_makes_room_for_a_waiting_client() {
     let house = House::open().await;
     let ada = house.person("ada").await;
     let file = ada.upload(&house, "a.bin", vec![7; 32 * MIB]).await;
-    // Room for one connection: as long as the download has it, there is no answer.
+    // Only one connection is allowed, so that there is no response during the download.
     let small = house
         .twin_with(&[
             ("PLINTH_API_MAX_CONNECTIONS", "1"),
@@ -69,7 +69,7 @@ async fn a_download_that_is_not_read_makes_way_for_who_waits() {
     );
     let mut unread = raw::begin(&small.url, request.as_bytes()).await;
     ada.get(&small, "/v1/me").await.expect(StatusCode::OK);
-    // The client's own connection is idle now, and makes way as well.
+    // The client's own connection is idle now, and is closed as well.
     let answer = raw::talk(
         &small.url,
         b"GET /v1/me HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
@@ -77,14 +77,11 @@ async fn a_download_that_is_not_read_makes_way_for_who_waits() {
     .await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     let read = raw::until_ended(&mut unread).await;
-    assert!(
-        read.len() < 32 * MIB,
-        "the download was ended before its end"
-    );
+    assert!(read.len() < 32 * MIB, "the download was cut");
 }
 
 #[tokio::test]
-async fn a_server_that_stops_answers_what_is_under_way_and_ends_what_hangs() {
+async fn a_stopping_server_completes_running_requests_and_ends_stalled_ones() {
     let draining = CancellationToken::new();
     let stage = Stage::open().await.with("PLINTH_API_SHUTDOWN_GRACE", "2s");
     let house = House::draining_by(stage, draining.clone()).await;
@@ -114,7 +111,7 @@ async fn a_server_that_stops_answers_what_is_under_way_and_ends_what_hangs() {
     house.stopped().await;
 }
 
-/// A frame of HTTP/2: its kind, its stream and its payload.
+/// Reads an HTTP/2 frame: type, stream id and payload.
 async fn next_frame(stream: &mut (impl AsyncRead + Unpin)) -> (u8, u32, Vec<u8>) {
     let mut head = [0; 9];
     stream.read_exact(&mut head).await.expect("a frame");
@@ -125,11 +122,11 @@ async fn next_frame(stream: &mut (impl AsyncRead + Unpin)) -> (u8, u32, Vec<u8>)
 }
 
 #[tokio::test]
-async fn a_connection_of_http_2_has_a_hundred_streams_at_most() {
+async fn an_http_2_connection_has_at_most_a_hundred_streams() {
     const SETTINGS: u8 = 4;
     const RST_STREAM: u8 = 3;
     let house = House::open().await;
-    // A login whose body does not come: POST, http, the path, the authority and the type of the body (RFC 7541, appendix A).
+    // A login without a body: POST, http, path, authority and content type (RFC 7541, appendix A).
     let fields = b"\x83\x86\x04\x0e/v1/auth/login\x01\x01x\x0f\x10\x10application/json";
     let length = u8::try_from(fields.len()).expect("they are few");
     let streams = (0..=100_u8).flat_map(|number| {
@@ -160,12 +157,12 @@ async fn a_connection_of_http_2_has_a_hundred_streams_at_most() {
     let most = settings
         .chunks(6)
         .find(|setting| setting.starts_with(&[0, 3]))
-        .expect("it is told");
+        .expect("the limit is announced");
     assert_eq!(most, [0, 3, 0, 0, 0, 100]);
     assert_eq!((number, &code[..]), (201, &[0, 0, 0, 7][..]));
 }
 
-/// A frame of HTTP/2.
+/// Encodes an HTTP/2 frame.
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len())
         .expect("it is short")
@@ -173,7 +170,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// A string as HPACK has it: its length with a prefix of seven bits, then the bytes (RFC 7541, section 5.2).
+/// Encodes a string for HPACK: its length with a prefix of seven bits, then the bytes (RFC 7541,
+/// section 5.2).
 fn hpack(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     match text.len() {
@@ -193,7 +191,7 @@ fn hpack(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_read_is_reset_beside_one_that_is() {
+async fn an_unread_stream_is_reset_while_others_continue() {
     const DATA: u8 = 0;
     const HEADERS: u8 = 1;
     const RST_STREAM: u8 = 3;
@@ -205,7 +203,7 @@ async fn a_stream_that_is_not_read_is_reset_beside_one_that_is() {
     let file = ada.upload(&house, "a.bin", vec![7; 32 * MIB]).await;
     let path = hpack(&format!("/v1/files/{}/content", text(&file["id"])));
     let authorization = hpack(&format!("Bearer {}", ada.access_token));
-    // GET, http, the path, the authority, the authorization.
+    // GET, http, path, authority, authorization.
     let fields = [
         b"\x82\x86\x04",
         &path[..],
@@ -213,7 +211,7 @@ async fn a_stream_that_is_not_read_is_reset_beside_one_that_is() {
         &authorization,
     ]
     .concat();
-    // No window for a new stream (SETTINGS_INITIAL_WINDOW_SIZE).
+    // New streams get no window (SETTINGS_INITIAL_WINDOW_SIZE).
     let begin = [
         &PREFACE[..24],
         &frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]),
@@ -247,6 +245,6 @@ async fn a_stream_that_is_not_read_is_reset_beside_one_that_is() {
     };
     tokio::time::timeout(PATIENCE, ended)
         .await
-        .expect("one is reset, the other one goes on");
+        .expect("one stream is reset, the other continues");
     reading.abort();
 }

@@ -1,11 +1,11 @@
-//! Browsers that keep their tokens in cookies: what they are given, and what a page of somebody else cannot do.
+//! Session cookies in browsers, and what pages of other sites cannot do.
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::house::{Answer, House, PASSWORD, text};
 
-/// A browser with the cookies of its last answer.
+/// A browser with the cookies of its last response.
 struct Browser<'a> {
     house: &'a House,
     origin: String,
@@ -23,7 +23,7 @@ impl<'a> Browser<'a> {
             csrf_token: String::new(),
         };
         let answer = Answer::of(browser.login(email)).await;
-        browser.keep(&answer);
+        browser.store_cookies(&answer);
         let body = answer.expect(StatusCode::OK);
         browser.csrf_token = text(&body["csrf_token"]);
         browser
@@ -34,7 +34,7 @@ impl<'a> Browser<'a> {
         self.send(&Method::POST, "/v1/auth/login").json(&body)
     }
 
-    /// With what a browser sends by itself.
+    /// Sends what a browser sends on its own.
     fn send(&self, method: &Method, path: &str) -> RequestBuilder {
         let cookies: Vec<_> = self
             .cookies
@@ -54,12 +54,12 @@ impl<'a> Browser<'a> {
         }
     }
 
-    /// With what the page adds.
+    /// Adds what the page sends: the CSRF token and the origin.
     fn prove(&self, request: RequestBuilder) -> RequestBuilder {
         request.header("x-csrf-token", &self.csrf_token)
     }
 
-    fn keep(&mut self, answer: &Answer) {
+    fn store_cookies(&mut self, answer: &Answer) {
         for cookie in set_cookies(answer) {
             let (pair, attributes) = cookie.split_once(';').expect("attributes");
             let (name, value) = pair.split_once('=').expect("a pair");
@@ -129,7 +129,7 @@ async fn cookies_are_bound_to_the_host_and_hidden_from_scripts() {
 }
 
 #[tokio::test]
-async fn in_cookie_mode_no_body_has_a_token() {
+async fn in_cookie_mode_no_body_contains_a_token() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut browser = Browser::log_in(&house, &person.email).await;
@@ -139,7 +139,7 @@ async fn in_cookie_mode_no_body_has_a_token() {
             .json(&json!({})),
     )
     .await;
-    browser.keep(&answer);
+    browser.store_cookies(&answer);
     let body: Value = answer.expect(StatusCode::OK);
     for token in ["access_token", "refresh_token", "device_token"] {
         assert!(body[token].is_null(), "{token} is in {body}");
@@ -148,7 +148,7 @@ async fn in_cookie_mode_no_body_has_a_token() {
     assert_eq!(
         text(&body["csrf_token"]),
         browser.csrf_token,
-        "it is the session's"
+        "the token belongs to the session"
     );
     browser.me().await.expect(StatusCode::OK);
 }
@@ -185,7 +185,7 @@ async fn a_cookie_request_without_the_csrf_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_foreign_origin_is_refused_with_cookies() {
+async fn cookies_from_a_foreign_origin_are_refused() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut browser = Browser::log_in(&house, &person.email).await;
@@ -198,12 +198,12 @@ async fn a_foreign_origin_is_refused_with_cookies() {
         Answer::of(browser.prove(rename(&browser)))
             .await
             .problem(403, "csrf_failed");
-        // Nor can it log its visitor in as somebody else.
+        // A foreign page cannot log its visitor in to another account either.
         Answer::of(browser.login(&person.email))
             .await
             .problem(403, "csrf_failed");
     }
-    // A page that cannot be told has no business here either.
+    // A page without an origin is refused too.
     let silent = house.request(Method::PATCH, RENAME).header(
         "cookie",
         format!("__Host-plinth_access={}", person.access_token),
@@ -213,7 +213,7 @@ async fn a_foreign_origin_is_refused_with_cookies() {
 }
 
 #[tokio::test]
-async fn a_bearer_token_needs_no_proof_also_beside_a_cookie() {
+async fn a_bearer_token_needs_no_csrf_token_even_beside_a_cookie() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let browser = Browser::log_in(&house, &person.email).await;
@@ -230,25 +230,25 @@ async fn a_logout_clears_the_cookies() {
     let answer = Answer::of(browser.prove(browser.send(&Method::POST, "/v1/auth/logout"))).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     let stolen = browser.cookies.clone();
-    browser.keep(&answer);
+    browser.store_cookies(&answer);
     let names: Vec<_> = browser
         .cookies
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    assert_eq!(names, ["__Host-plinth_device"], "the device stays known");
+    assert_eq!(names, ["__Host-plinth_device"], "the device cookie stays");
     browser.cookies = stolen;
     browser.me().await.problem(401, "session_ended");
 }
 
 #[tokio::test]
-async fn a_login_ends_the_session_that_its_cookies_had() {
+async fn a_login_ends_the_previous_session_of_its_cookies() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut browser = Browser::log_in(&house, &person.email).await;
     let before = browser.cookies.clone();
     let answer = Answer::of(browser.login(&person.email)).await;
-    browser.keep(&answer);
+    browser.store_cookies(&answer);
     answer.expect(StatusCode::OK);
     browser.me().await.expect(StatusCode::OK);
     browser.cookies = before;
@@ -262,7 +262,7 @@ async fn a_browser_logs_out_after_its_access_token_has_expired() {
     let person = house.person("ada").await;
     let mut browser = Browser::log_in(&house, &person.email).await;
     house.stores.clock.advance(time::Duration::minutes(6));
-    // As a browser does: it forgets the access token when it expires.
+    // A browser deletes the access token when it expires.
     browser
         .cookies
         .retain(|(name, _)| name != "__Host-plinth_access");
@@ -273,7 +273,7 @@ async fn a_browser_logs_out_after_its_access_token_has_expired() {
         assert_eq!(
             answer.status,
             StatusCode::NO_CONTENT,
-            "also when there is nothing left to end"
+            "also if the session has ended already"
         );
         assert!(
             answer

@@ -1,4 +1,4 @@
-//! The end of an account, with a grace period and without.
+//! The deletion of an account, with and without a grace period.
 
 use plinth_core::cleanup::{self, Kept, Kind};
 use plinth_testkit::Stage;
@@ -12,7 +12,7 @@ use crate::house::{House, PASSWORD, text};
 use crate::mailed::{CONFIRM, RESET, UNDO};
 use crate::second_factors::{challenge, enrol, prove};
 
-/// Where a deleted account goes at once.
+/// Starts an API that deletes accounts without a grace period.
 async fn without_grace() -> House {
     House::on(Stage::open().await.with("PLINTH_AUTH_DELETION_GRACE", "0s")).await
 }
@@ -58,7 +58,7 @@ async fn a_deleted_account_leaves_no_session() {
 }
 
 #[tokio::test]
-async fn nothing_personal_stays_of_a_deleted_account() {
+async fn no_personal_data_of_a_deleted_account_remains() {
     let house = without_grace().await;
     let (person, other) = (house.person("ada").await, house.person("bob").await);
     for name in ["one.txt", "two.txt"] {
@@ -97,7 +97,7 @@ async fn nothing_personal_stays_of_a_deleted_account() {
             .bind(person.id.0)
             .fetch_one(&house.stores.db)
             .await
-            .expect("the row stays");
+            .expect("the row remains");
     assert_eq!(row["status"], "deleted");
     assert_eq!(
         row["email"],
@@ -123,7 +123,7 @@ async fn nothing_personal_stays_of_a_deleted_account() {
     assert_eq!(
         house.count("jobs WHERE kind = 'files.purge'").await,
         602,
-        "a job each"
+        "one job each"
     );
     assert_eq!(house.count("user_roles").await, 1, "the other's");
     let file = format!("/v1/files/{}", kept["id"].as_str().expect("an id"));
@@ -157,7 +157,7 @@ async fn the_address_of_a_deleted_account_can_register_again() {
 }
 
 #[tokio::test]
-async fn the_last_administrator_cannot_leave() {
+async fn the_last_administrator_cannot_be_deleted() {
     let house = without_grace().await;
     let admin = house.administrator().await;
     admin
@@ -172,11 +172,15 @@ async fn the_last_administrator_cannot_leave() {
     );
     let mut statuses = [both.0.status.as_u16(), both.1.status.as_u16()];
     statuses.sort_unstable();
-    assert_eq!(statuses, [204, 409], "of two at once one stays");
+    assert_eq!(
+        statuses,
+        [204, 409],
+        "one of two concurrent deletions is refused"
+    );
 }
 
 #[tokio::test]
-async fn an_administrator_deletes_the_account_of_somebody_else() {
+async fn an_administrator_can_delete_another_account() {
     let house = without_grace().await;
     let (person, admin) = (house.person("ada").await, house.administrator().await);
     let path = format!("/v1/users/{}", person.id);
@@ -196,7 +200,7 @@ async fn an_administrator_deletes_the_account_of_somebody_else() {
     assert_eq!(house.notices(person.id).await, ["account_deleted"]);
 }
 
-/// What a login to an account that is deleting answers.
+/// Returns the response to a login to a deleted account.
 async fn log_in(house: &House, email: &str) -> serde_json::Value {
     let asked = house.log_in(email, PASSWORD).await.expect(StatusCode::OK);
     assert_eq!(asked["deletion_pending"], true, "{asked}");
@@ -205,7 +209,7 @@ async fn log_in(house: &House, email: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_deleted_account_is_shut_out_at_once_and_restored_when_its_owner_confirms_it() {
+async fn a_deleted_account_is_refused_at_once_and_restored_after_confirmation() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let elsewhere = house.elsewhere(&person).await;
@@ -238,7 +242,7 @@ async fn a_deleted_account_is_shut_out_at_once_and_restored_when_its_owner_confi
     house.get(&link).await.problem(404, "not_found");
     assert_eq!(house.notices(person.id).await, ["deletion_scheduled"]);
 
-    // A login alone restores nothing.
+    // A login alone does not restore the account.
     house.stores.clock.advance(Duration::days(29));
     let asked = log_in(&house, &person.email).await;
     let again = log_in(&house, &person.email).await;
@@ -361,7 +365,7 @@ async fn the_address_of_a_deleted_account_is_reserved_until_its_grace_period_end
 }
 
 #[tokio::test]
-async fn a_second_factor_is_asked_for_before_an_account_is_restored() {
+async fn restoring_an_account_requires_its_second_factor() {
     let stage = Stage::open()
         .await
         .with("PLINTH_AUTH_PASSKEY_DOMAIN", "localhost");
@@ -421,7 +425,7 @@ async fn a_second_factor_is_asked_for_before_an_account_is_restored() {
 }
 
 #[tokio::test]
-async fn administrators_see_restore_and_hasten_a_deletion() {
+async fn administrators_can_see_restore_and_expedite_a_deletion() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let path = format!("/v1/users/{}", person.id);
@@ -493,7 +497,7 @@ async fn administrators_see_restore_and_hasten_a_deletion() {
 }
 
 #[tokio::test]
-async fn a_suspended_account_that_is_deleted_is_not_restored_by_its_owner() {
+async fn a_suspended_deleted_account_is_not_restored_by_its_owner() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let path = format!("/v1/users/{}", person.id);
@@ -516,15 +520,15 @@ async fn a_suspended_account_that_is_deleted_is_not_restored_by_its_owner() {
         .post(&house, &format!("{path}/restore"), &json!({}))
         .await
         .expect(StatusCode::OK);
-    assert_eq!(restored["status"], "suspended", "it is restored as it was");
+    assert_eq!(restored["status"], "suspended", "the suspension is kept");
     assert!(restored["deletion_due_at"].is_null(), "{restored}");
 }
 
 #[tokio::test]
-async fn an_account_that_a_thief_deletes_comes_back_by_the_mailbox() {
+async fn an_account_that_an_intruder_deletes_is_recovered_by_mail() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
-    // The thief has changed the password, or the address.
+    // The intruder has changed the password, or the address.
     let change = json!({ "current_password": PASSWORD, "new_password": "a thief's battery" });
     ada.put(&house, "/v1/me/password", &change)
         .await

@@ -1,4 +1,4 @@
-//! Another address: proved at the new one, and taken back by the old one.
+//! Changes of the address: verified at the new address, and undone by the old one.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::house::{Answer, House, PASSWORD, text};
 use crate::mailed::{CONFIRM, RESET, UNDO, address};
 
 #[tokio::test]
-async fn an_address_is_changed_once_it_is_proved() {
+async fn an_address_changes_once_it_is_verified() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let asked = person
@@ -34,7 +34,7 @@ async fn an_address_is_changed_once_it_is_proved() {
     assert_eq!(
         house.user(person.id).await.email,
         person.email,
-        "it stays until then"
+        "the address stays until then"
     );
     let link = house.reset_token(&person.email).await;
 
@@ -47,7 +47,7 @@ async fn an_address_is_changed_once_it_is_proved() {
     let me = person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert_eq!(
         me["email"], "Next@Example.org",
-        "the copies know it at once"
+        "the cache is updated at once"
     );
     house
         .log_in(&person.email, PASSWORD)
@@ -60,13 +60,13 @@ async fn an_address_is_changed_once_it_is_proved() {
     assert_eq!(
         house.present(RESET, &link).await.faults(),
         ["/token invalid_token"],
-        "of the old mailbox"
+        "links of the old mailbox"
     );
     assert_eq!(house.notices(person.id).await, ["email_changed"]);
 }
 
 #[tokio::test]
-async fn a_changed_address_is_taken_back_by_the_old_one() {
+async fn a_change_of_address_can_be_undone_by_the_old_address() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let key = house.api_key(person.id, "profile:read").await;
@@ -76,7 +76,7 @@ async fn a_changed_address_is_taken_back_by_the_old_one() {
         .await
         .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(person.id, &person.email).await;
-    // A change of the password by the thief leaves it in force.
+    // A password change by the intruder does not affect the link.
     let change = json!({ "current_password": PASSWORD, "new_password": "quite another battery" });
     person
         .put(&house, "/v1/me/password", &change)
@@ -97,14 +97,14 @@ async fn a_changed_address_is_taken_back_by_the_old_one() {
     )
     .fetch_one(&house.stores.db)
     .await
-    .expect("the mail to choose another password");
+    .expect("the mail to choose a new password");
     assert_eq!(mailed, person.email);
     let removed: String = sqlx::query_scalar(
         "SELECT payload ->> 'email' FROM jobs WHERE payload ->> 'notice' = 'email_removed'",
     )
     .fetch_one(&house.stores.db)
     .await
-    .expect("the address that is taken away is told");
+    .expect("the removed address is notified");
     assert_eq!(removed, "thief@example.org");
     assert_eq!(
         house.present(UNDO, &undo).await.faults(),
@@ -113,7 +113,7 @@ async fn a_changed_address_is_taken_back_by_the_old_one() {
 }
 
 #[tokio::test]
-async fn what_was_added_since_goes_with_a_change_that_is_undone() {
+async fn an_undo_removes_what_was_added_since_the_change() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.passkey_row(person.id).await;
@@ -128,7 +128,7 @@ async fn what_was_added_since_goes_with_a_change_that_is_undone() {
         .await
         .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(person.id, &person.email).await;
-    // All that a thief may have left behind, as it stands in the tables.
+    // Everything that an intruder may have added, written to the tables.
     house.stores.clock.advance(time::Duration::minutes(1));
     for row in [
         "INSERT INTO passkeys (id, user_id, name, credential_id, credential, created_at)
@@ -147,7 +147,7 @@ async fn what_was_added_since_goes_with_a_change_that_is_undone() {
         .fetch_all(&house.stores.db)
         .await
         .expect("reads");
-    assert_eq!(left, [own], "what was there before stays");
+    assert_eq!(left, [own], "older credentials stay");
     assert_eq!(
         (
             house.count("totp_factors").await,
@@ -155,7 +155,7 @@ async fn what_was_added_since_goes_with_a_change_that_is_undone() {
         ),
         (0, 0)
     );
-    // Those of one change have no order.
+    // Events of one change have no order.
     let mut notices = house.notices(person.id).await;
     notices.sort();
     let expected = [
@@ -176,7 +176,7 @@ async fn what_was_added_since_goes_with_a_change_that_is_undone() {
 }
 
 #[tokio::test]
-async fn a_change_that_waits_to_be_mailed_ends_with_the_password_and_with_an_undo() {
+async fn a_pending_change_ends_with_a_password_reset_and_with_an_undo() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let undo = house.undo_token(person.id, &person.email).await;
@@ -191,7 +191,7 @@ async fn a_change_that_waits_to_be_mailed_ends_with_the_password_and_with_an_und
     };
     for ends in [RESET, UNDO] {
         house.stores.clock.advance(time::Duration::minutes(10));
-        // The mail server is away meanwhile.
+        // The mail server is unavailable meanwhile.
         let asked = house.asked();
         house.stores.clock.advance(time::Duration::minutes(10));
         let token = if ends == UNDO {
@@ -205,18 +205,15 @@ async fn a_change_that_waits_to_be_mailed_ends_with_the_password_and_with_an_und
         );
         assert!(!mailed(asked).await, "{ends}");
     }
-    // After an undo only the mailed link lets the owner in; then the address can be changed again.
+    // After an undo, only the mailed link lets the owner in; then the address can be changed again.
     let recovered = json!({ "token": house.reset_token(&person.email).await, "password": "yet another battery" });
     house.post(RESET, &recovered).await.expect(StatusCode::OK);
     house.stores.clock.advance(time::Duration::minutes(1));
-    assert!(
-        mailed(house.asked()).await,
-        "one that is asked for later is mailed"
-    );
+    assert!(mailed(house.asked()).await, "a later change is mailed");
 }
 
 #[tokio::test]
-async fn the_older_address_has_the_better_right() {
+async fn the_older_address_takes_precedence() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut old = person.email.clone();
@@ -237,7 +234,7 @@ async fn the_older_address_has_the_better_right() {
 }
 
 #[tokio::test]
-async fn the_first_owner_ends_what_later_ones_could_take_back() {
+async fn the_first_owner_ends_the_rights_of_later_addresses() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let first = house.undo_token(person.id, &person.email).await;
@@ -250,7 +247,7 @@ async fn the_first_owner_ends_what_later_ones_could_take_back() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_left_for_an_earlier_one_gets_no_link() {
+async fn returning_to_an_earlier_address_mails_no_undo_link() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut old = person.email.clone();
@@ -265,7 +262,7 @@ async fn an_address_that_is_left_for_an_earlier_one_gets_no_link() {
         old = next.to_owned();
         house.stores.clock.advance(time::Duration::minutes(1));
     }
-    // Its owner takes the address back without the link that undoes the change.
+    // The owner returns to the address without the undo link.
     let token = house.change_token(person.id, &person.email).await;
     house
         .present(CONFIRM, &token)
@@ -284,7 +281,7 @@ async fn an_address_that_is_left_for_an_earlier_one_gets_no_link() {
             "{left}"
         );
     }
-    // An address with no right to the account is free.
+    // An address without a right to the account is free.
     house.stores.clock.advance(time::Duration::minutes(10));
     let bob = house.person("bob").await;
     assert!(
@@ -293,7 +290,7 @@ async fn an_address_that_is_left_for_an_earlier_one_gets_no_link() {
             .await
             .is_some()
     );
-    // The next change can be undone as any other.
+    // The next change can be undone like any other.
     let token = house.change_token(person.id, "thief@example.org").await;
     house
         .present(CONFIRM, &token)
@@ -305,7 +302,7 @@ async fn an_address_that_is_left_for_an_earlier_one_gets_no_link() {
 }
 
 #[tokio::test]
-async fn a_return_to_a_later_address_leaves_the_right_of_an_older_one() {
+async fn returning_to_a_later_address_keeps_the_right_of_an_older_one() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut undo = None;
@@ -338,7 +335,7 @@ async fn a_return_to_a_later_address_leaves_the_right_of_an_older_one() {
 }
 
 #[tokio::test]
-async fn a_notice_that_is_mailed_when_the_undo_is_over_has_no_link() {
+async fn a_notice_that_is_mailed_after_the_undo_period_has_no_link() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let token = house.change_token(person.id, "next@example.org").await;
@@ -360,9 +357,9 @@ async fn a_notice_that_is_mailed_when_the_undo_is_over_has_no_link() {
         .prepare(person.id, &notice, asked)
         .await
         .expect("answers")
-        .expect("somebody to tell");
+        .expect("the notice has a recipient");
     assert!(late.undo.is_some());
-    // The clean-up has removed what says whether the undo was closed.
+    // The cleanup has removed the record of whether the undo was closed.
     sqlx::query("DELETE FROM email_undos")
         .execute(&house.stores.db)
         .await
@@ -372,7 +369,7 @@ async fn a_notice_that_is_mailed_when_the_undo_is_over_has_no_link() {
         .prepare(person.id, &notice, asked)
         .await
         .expect("answers")
-        .expect("somebody to tell");
+        .expect("the notice has a recipient");
     assert_eq!(
         (later.to.as_str(), later.undo.is_none()),
         (person.email.as_str(), true)
@@ -380,7 +377,7 @@ async fn a_notice_that_is_mailed_when_the_undo_is_over_has_no_link() {
 }
 
 #[tokio::test]
-async fn a_link_that_a_stranger_asked_for_changes_nothing_for_the_owner_of_the_mailbox() {
+async fn a_link_requested_by_a_stranger_changes_nothing_for_the_mailbox_owner() {
     let house = House::open().await;
     let (thief, victim) = (house.person("thief").await, house.person("ada").await);
     let admin = house.administrator().await;
@@ -425,7 +422,7 @@ async fn a_link_that_a_stranger_asked_for_changes_nothing_for_the_owner_of_the_m
             .contains(&"account.email_changed:refused".to_owned())
     );
 
-    // The link is still valid for the account that asked for it.
+    // The link is still valid for the account that requested it.
     thief
         .post(&house, CONFIRM, &link)
         .await
@@ -470,7 +467,7 @@ async fn an_account_without_a_password_confirms_its_address_in_a_session() {
 }
 
 #[tokio::test]
-async fn guesses_at_the_password_of_a_change_are_slowed_down_and_leave_the_link_valid() {
+async fn password_guesses_for_a_change_are_slowed_down_and_leave_the_link_valid() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let token = house.change_token(person.id, "next@example.org").await;
@@ -484,7 +481,7 @@ async fn guesses_at_the_password_of_a_change_are_slowed_down_and_leave_the_link_
         wrong += 1;
         assert!(wrong < 20, "guesses are not slowed down");
     }
-    // They count at the login as well.
+    // They count for logins as well.
     assert_eq!(
         house.log_in(&person.email, PASSWORD).await.status,
         StatusCode::TOO_MANY_REQUESTS
@@ -497,7 +494,7 @@ async fn guesses_at_the_password_of_a_change_are_slowed_down_and_leave_the_link_
 }
 
 #[tokio::test]
-async fn a_taken_address_gets_the_same_answer_and_no_mail() {
+async fn a_taken_address_gets_the_same_response_and_no_mail() {
     let house = House::open().await;
     let (person, other) = (house.person("ada").await, house.person("bob").await);
     for email in [other.email.as_str(), "free@example.org"] {
@@ -517,7 +514,7 @@ async fn a_taken_address_gets_the_same_answer_and_no_mail() {
             .try_change_token(person.id, &person.email)
             .await
             .is_none(),
-        "it is the account's already"
+        "the account already has the address"
     );
     assert!(
         house
@@ -544,7 +541,7 @@ async fn an_address_that_was_taken_meanwhile_is_a_conflict() {
         .await
         .problem(409, "email_taken");
     assert_eq!(house.user(bob.id).await.email, bob.email);
-    // Bob cannot get Ada's old one while she may take it back.
+    // Bob cannot get Ada's old address while she may restore it.
     assert!(house.try_change_token(bob.id, &ada.email).await.is_none());
     let undo = house.undo_token(ada.id, &ada.email).await;
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
@@ -552,7 +549,7 @@ async fn an_address_that_was_taken_meanwhile_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn an_account_writes_to_few_strangers_in_an_hour() {
+async fn an_account_can_mail_only_few_new_addresses_per_hour() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut mailed = 0;

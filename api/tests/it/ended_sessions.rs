@@ -1,5 +1,5 @@
-//! Sessions in which a change does not happen although its request was admitted: they end before it is made, or have not
-//! proved the second factor that the account has by now.
+//! Changes whose session ends after the request was admitted, or lacks a second factor that the
+//! account has by now. They must not happen.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::requests::{
 
 const ONE_FACTOR: &[&str] = &["pwd"];
 
-/// The operations that need a fresh proof.
+/// Returns the operations that require a step-up.
 fn operations_with_step_up() -> Vec<Operation> {
     operations(&present_document())
         .into_iter()
@@ -24,7 +24,7 @@ fn operations_with_step_up() -> Vec<Operation> {
         .collect()
 }
 
-/// The operations that add or remove second factors of the caller.
+/// Returns the operations that add or remove second factors of the caller.
 fn changes_of_factors() -> Vec<Operation> {
     let of_factors = ["/v1/me/mfa", "/v1/me/passkeys"];
     let is_change = |operation: &Operation| {
@@ -39,7 +39,7 @@ fn changes_of_factors() -> Vec<Operation> {
         .collect()
 }
 
-/// A digest of each table as this connection sees it, without those that a process writes when no request asks it to.
+/// Returns a digest of each table, except those that the process writes without a request.
 async fn contents(connection: &mut PgConnection) -> BTreeMap<String, String> {
     let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'cache_trust'";
     let tables: Vec<String> = sqlx::query_scalar(tables)
@@ -88,11 +88,7 @@ async fn send_as_the_session_ends(
     };
     let (answer, before) = tokio::join!(request.send(house, caller), end);
     let mut connection = house.stores.db.acquire().await.expect("connects");
-    assert_eq!(
-        contents(&mut connection).await,
-        before,
-        "nothing is changed"
-    );
+    assert_eq!(contents(&mut connection).await, before, "no table changes");
     answer
 }
 
@@ -104,7 +100,7 @@ async fn open() -> House {
 }
 
 #[tokio::test]
-async fn no_second_factor_is_changed_in_a_session_that_has_proved_none() {
+async fn no_second_factor_is_changed_in_a_session_without_one() {
     let house = open().await;
     let operations = changes_of_factors();
     assert!(operations.len() >= 7, "{}", operations.len());
@@ -112,7 +108,7 @@ async fn no_second_factor_is_changed_in_a_session_that_has_proved_none() {
         eprintln!("{}", operation.name());
         let caller = house.administrator().await;
         let request = prepare(&house, &operation, &caller).await;
-        // The account has got a factor since this session was opened.
+        // The account got a factor after this session was opened.
         app_of(&house, &caller).await;
         set_methods(&house, &caller, ONE_FACTOR).await;
         request
@@ -130,9 +126,9 @@ async fn no_second_factor_is_changed_in_a_session_that_has_proved_none() {
 }
 
 #[tokio::test]
-async fn no_operation_with_a_step_up_is_done_by_a_session_that_ends_in_between() {
+async fn no_step_up_operation_completes_in_a_session_that_ends_meanwhile() {
     let house = open().await;
-    // One who stays, so that no other one is the last.
+    // A second administrator, so that the caller is not the last one.
     house.administrator().await;
     let operations = operations_with_step_up();
     assert!(operations.len() >= 25, "{}", operations.len());
@@ -144,7 +140,7 @@ async fn no_operation_with_a_step_up_is_done_by_a_session_that_ends_in_between()
         send_as_the_session_ends(&house, &request, &caller)
             .await
             .problem(401, "session_ended");
-        // The same with a session that lives, so that it was the session which refused it.
+        // The same request with a live session, to show that the session was the reason.
         house.stores.clock.advance(time::Duration::seconds(30));
         let request = prepare(&house, &operation, &later).await;
         let answer = request.send(&house, &later).await;
@@ -157,7 +153,7 @@ async fn no_operation_with_a_step_up_is_done_by_a_session_that_ends_in_between()
 }
 
 #[tokio::test]
-async fn a_password_that_was_replaced_since_it_was_checked_changes_nothing() {
+async fn a_password_that_changed_after_it_was_checked_authorizes_nothing() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut obstacle = house.stores.db.begin().await.expect("begins");

@@ -1,4 +1,4 @@
-//! Whether an address has an account: no answer tells it, and no duration.
+//! Neither a response nor its timing reveals whether an address has an account.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use crate::passwords::{BCRYPT, import};
 const PAIRS: usize = 40;
 const ROUNDS: usize = 4;
 
-/// What two answers are compared by: everything but what names the request and the moment.
-fn told(answer: &Answer) -> (StatusCode, Vec<(String, String)>, Value) {
+/// Returns the parts of a response that are compared: everything except request ids and times.
+fn comparable(answer: &Answer) -> (StatusCode, Vec<(String, String)>, Value) {
     let mut headers: Vec<_> = answer
         .headers
         .iter()
@@ -37,7 +37,7 @@ fn told(answer: &Answer) -> (StatusCode, Vec<(String, String)>, Value) {
     (answer.status, headers, body)
 }
 
-/// The quartiles of how long something took.
+/// The quartiles of durations.
 #[derive(Debug)]
 struct Spread([Duration; 3]);
 
@@ -52,8 +52,8 @@ impl Spread {
     }
 }
 
-/// Asks by turns about an address with an account and one without. What is apart by chance, on a busy machine, is not
-/// so again and again.
+/// Alternates requests about an address with and without an account. A random difference on a busy
+/// machine does not repeat in every round.
 async fn compare(house: &House, path: &str, bodies: impl Fn(usize) -> (Value, Value)) {
     let mut apart = Vec::new();
     for round in 0..ROUNDS {
@@ -78,12 +78,12 @@ async fn measure(
     let mut answers = Vec::new();
     for (number, (known, unknown)) in pairs {
         let mut pair = [(0, known), (1, unknown)];
-        // Whoever is first finds everything warm that the other left: each is, every other time.
+        // The first request warms caches for the second; they alternate.
         if number % 2 == 1 {
             pair.reverse();
         }
         for (which, body) in pair {
-            // Many strangers, so that none has to wait for what the others guessed.
+            // From many clients, so that none is delayed by the guesses of others.
             let address = format!("203.0.113.{}", number + 1);
             let request = house
                 .request(Method::POST, path)
@@ -92,7 +92,7 @@ async fn measure(
             let begun = Instant::now();
             let answer = Answer::of(request).await;
             took[which].push(begun.elapsed());
-            answers.push(told(&answer));
+            answers.push(comparable(&answer));
         }
     }
     answers.dedup();
@@ -101,7 +101,7 @@ async fn measure(
 }
 
 #[tokio::test]
-async fn no_account_can_be_told_by_answer_or_time() {
+async fn no_response_or_timing_reveals_an_account() {
     let house = House::on(
         Stage::open()
             .await
@@ -115,7 +115,7 @@ async fn no_account_can_be_told_by_answer_or_time() {
     let taken_and_free = |number| (registration(&verified), registration(&fresh(number)));
     compare(&house, "/v1/auth/register", taken_and_free).await;
 
-    // Each account is guessed at a few times at most.
+    // Each account is guessed at only a few times.
     let mut accounts = Vec::new();
     for number in 0..PAIRS {
         accounts.push(house.verified(&format!("known-{number}")).await);
@@ -126,7 +126,7 @@ async fn no_account_can_be_told_by_answer_or_time() {
         (guess(known(number)), guess(nobody(number)))
     })
     .await;
-    // A hash of another system takes a time of its own to check: here a twentieth of ours.
+    // A hash of another system takes another time to verify: here a twentieth of ours.
     let imported = |number: usize| format!("imported-{}@example.org", number % PAIRS);
     for number in 0..PAIRS {
         import(&house, &imported(number), BCRYPT).await;

@@ -1,5 +1,5 @@
-//! Every operation of the document, asked by those to whom it should be closed. One that is added without saying whom
-//! it is for fails here.
+//! Every operation of the document, called by callers who must not be able to. A new operation
+//! without an entry fails here.
 
 use futures_util::future::join_all;
 use plinth_domain::permission::Permission;
@@ -15,7 +15,7 @@ use crate::house::{Answer, House, Person, text};
 use crate::operations::{Operation, operations, present_document};
 use crate::raw;
 
-/// What is open to everybody: the doors by which one comes in, and what somebody has a link to.
+/// The operations that are open to everyone: logins, and operations with a token in the path.
 const OPEN: &[&str] = &[
     "GET /.well-known/jwks.json",
     "GET /v1/content/{ticket}",
@@ -43,7 +43,8 @@ const OPEN: &[&str] = &[
     "POST /v1/links/{token}/tickets",
 ];
 
-/// What can make a theft permanent: each needs a proof of a moment ago, and nobody does it in another's name.
+/// The operations that could make an intrusion permanent: each requires a step-up and refuses
+/// impersonation.
 const SENSITIVE: &[&str] = &[
     "DELETE /v1/me",
     "DELETE /v1/me/email/undo",
@@ -59,26 +60,26 @@ const SENSITIVE: &[&str] = &[
     "PUT /v1/users/{id}/roles",
 ];
 
-/// What outlives an impersonation: no administrator leaves it behind in another person's name.
+/// The operations with effects that outlive an impersonation: they refuse it.
 const LASTING: &[&str] = &[
     "POST /v1/files/{id}/links",
     "POST /v1/me/api-keys",
     "POST /v1/me/passkeys/start",
 ];
 
-/// What belongs to nobody, so that no owner can be asked about.
+/// The paths of resources without an owner.
 const COMMON: &[&str] = &["/v1/jobs/", "/v1/queues/", "/v1/roles/", "/v1/users/"];
 
-/// What an operation is sent.
+/// The body of a request.
 enum Body {
     Json(Value),
-    /// With a file.
+    /// A form with a file.
     Form,
-    /// Of a tus upload.
+    /// The bytes of a tus upload.
     Bytes,
 }
 
-/// The smallest body that the schema admits, if the operation takes one.
+/// Returns the smallest body that matches the schema, if the operation has one.
 fn body_of(operation: &Operation, document: &Value) -> Option<Body> {
     if operation.method == Method::PATCH && operation.path.starts_with("/v1/uploads") {
         return Some(Body::Bytes);
@@ -94,18 +95,18 @@ fn body_of(operation: &Operation, document: &Value) -> Option<Body> {
         }
         "multipart/form-data" => Body::Form,
         other => panic!(
-            "{}: a body of type {other} is to be given a place in this test",
+            "{}: add a body of type {other} to this test",
             operation.name()
         ),
     })
 }
 
-/// A value that the schema admits.
+/// Returns a minimal value that matches the schema.
 fn smallest(document: &Value, schema: &Value, name: &str) -> Value {
     if let Some(reference) = schema["$ref"].as_str() {
         let schema = document
             .pointer(&reference[1..])
-            .expect("a reference leads somewhere");
+            .expect("a reference has a target");
         return smallest(document, schema, name);
     }
     if let Some(first) = schema["enum"].get(0) {
@@ -126,11 +127,11 @@ fn smallest(document: &Value, schema: &Value, name: &str) -> Value {
         (Some("integer" | "number"), _) => json!(1),
         (Some("string"), Some("uuid")) => json!(Uuid::new_v4()),
         (Some("string"), _) => json!("text"),
-        other => panic!("{name}: no body can be made up of {other:?}; teach this test how"),
+        other => panic!("{name}: add a value for {other:?} to this test"),
     }
 }
 
-/// Somebody who may do nothing at all.
+/// Creates a person without any permission.
 async fn person_without_permissions(house: &House) -> Person {
     let person = house.person("nobody").await;
     let database = &house.stores.db;
@@ -148,8 +149,8 @@ async fn person_without_permissions(house: &House) -> Person {
     person
 }
 
-/// A key with every permission, also those that the API gives to none.
-async fn almighty_key(house: &House, owner: &Person) -> String {
+/// Creates a key with every permission, including those that the API grants to no key.
+async fn key_with_all_permissions(house: &House, owner: &Person) -> String {
     let token = ApiKeyToken::generate();
     let scopes: Vec<_> = Permission::ALL
         .iter()
@@ -168,11 +169,11 @@ async fn almighty_key(house: &House, owner: &Person) -> String {
     token.reveal().to_owned()
 }
 
-/// What somebody else owns: the values of a path's parameters, by what the path begins with.
+/// Resources of another account: values of path parameters, by the prefix of the path.
 pub(crate) type Things = Vec<(&'static str, Vec<(&'static str, String)>)>;
 
 pub(crate) async fn things_of(house: &House, other: &Person) -> Things {
-    // Enough of a picture that a job is asked for.
+    // Enough of a picture to enqueue a job.
     let file = other
         .upload(house, "a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec())
         .await;
@@ -228,7 +229,7 @@ pub(crate) async fn things_of(house: &House, other: &Person) -> Things {
 }
 
 #[tokio::test]
-async fn no_operation_takes_a_parameter_that_it_does_not_document() {
+async fn no_operation_accepts_an_undocumented_parameter() {
     let house = House::on(
         Stage::open()
             .await
@@ -278,7 +279,7 @@ async fn no_operation_takes_a_parameter_that_it_does_not_document() {
     }
 }
 
-/// A browser that keeps the token, and a page of nobody knows whom.
+/// Sends a request like a browser with the token in a cookie, from a page without an origin.
 async fn ask_by_cookie(house: &House, operation: &Operation, token: &str) -> Answer {
     let request = house.request(operation.method.clone(), &operation.nowhere());
     let answer =
@@ -310,7 +311,7 @@ async fn ask(
         }
     };
     let answer = Answer::of(request).await;
-    // Shown where an assertion fails, which cannot know which operation it was about.
+    // Shown if an assertion fails, which does not know the operation.
     eprintln!(
         "{} {path}: {} {}",
         operation.name(),
@@ -320,7 +321,7 @@ async fn ask(
     answer
 }
 
-/// An answer to HEAD has no body to tell a code by.
+/// A response to HEAD has no body with a code.
 fn refused(operation: &Operation, answer: &Answer, status: u16, code: &str) -> Option<Value> {
     if operation.method == Method::HEAD {
         assert_eq!(answer.status.as_u16(), status);
@@ -331,8 +332,8 @@ fn refused(operation: &Operation, answer: &Answer, status: u16, code: &str) -> O
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one walk with each kind of caller")]
-async fn every_operation_is_closed_to_whom_it_should_be() {
-    // So long that a token outlives the time in which it counts as a fresh proof.
+async fn every_operation_refuses_callers_without_access() {
+    // Longer than a token counts as recently authenticated.
     let stage = Stage::open()
         .await
         .with("PLINTH_AUTH_ACCESS_TOKEN_LIFETIME", "30m");
@@ -343,21 +344,14 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
         .partition(Operation::is_open);
     let mut names: Vec<_> = open.iter().map(Operation::name).collect();
     names.sort_unstable();
-    assert_eq!(
-        names, OPEN,
-        "an operation that is open to everybody is listed here on purpose"
-    );
-    assert!(
-        closed.len() > 20,
-        "only {} operations were found",
-        closed.len()
-    );
+    assert_eq!(names, OPEN, "every open operation is listed here");
+    assert!(closed.len() > 20, "found only {} operations", closed.len());
 
     let admin = house.administrator().await;
     let nobody = person_without_permissions(&house).await;
-    let key = almighty_key(&house, &admin).await;
+    let key = key_with_all_permissions(&house, &admin).await;
     for operation in &closed {
-        // Without a body: who is asking comes first.
+        // Without a body: authentication comes first.
         let path = operation.nowhere();
         let answer = ask(&house, operation, &path, None, None).await;
         refused(operation, &answer, 401, "authentication_required");
@@ -373,7 +367,7 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
             }
             None => assert!(
                 !operation.says("x-api-keys"),
-                "{} needs a login at least",
+                "{} requires authentication",
                 operation.name()
             ),
         }
@@ -401,7 +395,7 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
             Some((_, values)) => paths.push(operation.path_with(|wanted| {
                 let value = values.iter().find(|(name, _)| *name == wanted);
                 value
-                    .unwrap_or_else(|| panic!("{}: give it a {wanted}", operation.name()))
+                    .unwrap_or_else(|| panic!("{}: add a value for {wanted}", operation.name()))
                     .1
                     .clone()
             })),
@@ -409,7 +403,7 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
                 COMMON
                     .iter()
                     .any(|prefix| operation.path.starts_with(prefix)),
-                "{}: let somebody else own one, or say that nobody does",
+                "{}: add a resource of another account, or list it as common",
                 operation.name()
             ),
         }
@@ -438,7 +432,7 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     for name in SENSITIVE {
         assert!(
             sensitive.iter().any(|operation| operation.name() == *name),
-            "{name} needs no step-up"
+            "{name} requires no step-up"
         );
     }
     let chief = house.administrator().await;
@@ -467,7 +461,7 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     for operation in &sensitive {
         assert!(
             !operation.says("x-impersonation"),
-            "{} is open to impersonation",
+            "{} allows impersonation",
             operation.name()
         );
     }
@@ -483,7 +477,7 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     }
 }
 
-/// The operations that stream what they are sent.
+/// The operations that stream their body.
 const STREAMED: &[&str] = &[
     "PATCH /v1/uploads/{id}",
     "POST /v1/files",
@@ -492,7 +486,8 @@ const STREAMED: &[&str] = &[
     "POST /v1/uploads",
 ];
 
-/// Asks with a body that is announced, or comes in chunks, and never comes; the status of the answer.
+/// Sends a request whose declared or chunked body never arrives. Returns the status of the
+/// response.
 async fn answer_without_body(
     house: &House,
     operation: &Operation,
@@ -507,13 +502,13 @@ async fn answer_without_body(
     let mut stream = raw::begin(&house.url, head.as_bytes()).await;
     let mut answer = [0; 12];
     let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await;
-    read.unwrap_or_else(|_| panic!("{} with {kind}: no answer", operation.name()))
+    read.unwrap_or_else(|_| panic!("{} with {kind}: no response", operation.name()))
         .unwrap_or_else(|error| panic!("{} with {kind}: {error}", operation.name()));
     String::from_utf8_lossy(&answer[9..]).into_owned()
 }
 
 #[tokio::test]
-async fn no_type_of_a_body_lifts_the_deadline_of_an_operation_that_takes_no_file() {
+async fn no_media_type_exempts_an_operation_without_files_from_the_deadline() {
     let house = House::on(Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "1s")).await;
     let document = present_document();
     let all = operations(&document);
@@ -556,7 +551,7 @@ async fn no_type_of_a_body_lifts_the_deadline_of_an_operation_that_takes_no_file
     );
 }
 
-/// Every list in a schema, by where it is.
+/// Collects every array in a schema, with its place.
 fn lists(document: &Value, schema: &Value, place: &str, found: &mut Vec<(String, Value)>) {
     if let Some(reference) = schema["$ref"].as_str() {
         let schema = document
@@ -580,7 +575,7 @@ fn lists(document: &Value, schema: &Value, place: &str, found: &mut Vec<(String,
     }
 }
 
-/// The lists in what an operation is sent.
+/// Returns the arrays in the body of an operation.
 fn lists_of(document: &Value, operation: &Operation) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     let content = operation
@@ -607,7 +602,7 @@ fn lists_of(document: &Value, operation: &Operation) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn every_list_in_a_request_has_a_bound_that_is_documented() {
+fn every_array_in_a_request_has_a_documented_limit() {
     let document = present_document();
     let mut count = 0;
     for operation in operations(&document) {
@@ -620,10 +615,10 @@ fn every_list_in_a_request_has_a_bound_that_is_documented() {
             count += 1;
         }
     }
-    assert!(count >= 8, "only {count} lists were found");
+    assert!(count >= 8, "found only {count} arrays");
 }
 
-/// Bodies with as much wrong as fits into what is read of one.
+/// Returns bodies with as many faults as fit into the size limit.
 fn wrong_bodies(document: &Value, operation: &Operation) -> Vec<Value> {
     let many = (0..5_000)
         .map(|number| (number.to_string(), Value::Null))
@@ -645,7 +640,7 @@ fn wrong_bodies(document: &Value, operation: &Operation) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_refusal_is_small_whatever_the_request() {
+async fn an_error_response_is_small_for_any_request() {
     let house = House::open().await;
     let document = present_document();
     let mut admin = house.administrator().await;
@@ -690,7 +685,7 @@ async fn a_refusal_is_small_whatever_the_request() {
                 largest = (size, operation.name());
             }
         }
-        // Among the operations is the one that logs out.
+        // One of the operations logs the caller out.
         if admin.get(&house, "/v1/me").await.status != StatusCode::OK {
             admin = house.administrator().await;
         }

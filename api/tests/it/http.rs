@@ -1,4 +1,4 @@
-//! What every answer has, whatever the operation.
+//! What every response has in common.
 
 use plinth_testkit::Stage;
 use reqwest::{Method, StatusCode, Url};
@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode, Url};
 use crate::house::{Answer, House, text};
 
 #[tokio::test]
-async fn every_answer_has_the_headers_that_keep_browsers_safe() {
+async fn every_response_has_security_headers() {
     let house = House::on(
         Stage::open()
             .await
@@ -49,7 +49,7 @@ async fn every_answer_has_the_headers_that_keep_browsers_safe() {
 }
 
 #[tokio::test]
-async fn a_request_keeps_an_id_that_can_stand_in_a_log_and_no_other() {
+async fn a_request_keeps_an_id_that_is_safe_to_log() {
     let house = House::open().await;
     let with = async |id: &str| {
         let answer = Answer::of(
@@ -68,7 +68,7 @@ async fn a_request_keeps_an_id_that_can_stand_in_a_log_and_no_other() {
 }
 
 #[tokio::test]
-async fn browsers_may_call_from_the_origins_that_are_set() {
+async fn browsers_can_call_from_configured_origins() {
     let house = House::on(
         Stage::open()
             .await
@@ -95,7 +95,7 @@ async fn browsers_may_call_from_the_origins_that_are_set() {
     assert_eq!(
         headers,
         Some("authorization,cache-control,x-made-up"),
-        "whatever a client of the page sends"
+        "any request header"
     );
     preflight("https://evil.example")
         .await
@@ -112,12 +112,12 @@ async fn browsers_may_call_from_the_origins_that_are_set() {
     assert_eq!(
         simple.header("www-authenticate"),
         Some("Bearer"),
-        "as without an origin"
+        "like a request without an origin"
     );
 }
 
 #[tokio::test]
-async fn without_a_list_no_origin_is_told_that_it_may() {
+async fn without_configured_origins_no_origin_is_allowed() {
     let house = House::open().await;
     let answer = Answer::of(
         house
@@ -130,7 +130,7 @@ async fn without_a_list_no_origin_is_told_that_it_may() {
 }
 
 #[tokio::test]
-async fn the_document_is_served_as_it_is_committed() {
+async fn the_served_document_is_the_committed_one() {
     let house = House::open().await;
     let served = house.get("/openapi.json").await;
     assert_eq!(served.header("content-type"), Some("application/json"));

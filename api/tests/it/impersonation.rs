@@ -1,4 +1,5 @@
-//! An administrator acts in somebody's name: for a quarter of an hour, under both names, and not in what is sensitive.
+//! Impersonation: limited to 15 minutes, audited under both users, and excluded from sensitive
+//! operations.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,7 +17,7 @@ async fn try_to_act(house: &House, admin: &Person, subject: &Person) -> Answer {
         .await
 }
 
-/// The administrator in the name of the subject.
+/// Returns the administrator in the session of the subject.
 async fn act(house: &House, admin: &Person, subject: &Person) -> Person {
     let tokens = try_to_act(house, admin, subject)
         .await
@@ -41,7 +42,7 @@ fn claims(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_administrator_acts_in_somebodys_name_for_a_quarter_of_an_hour() {
+async fn an_impersonation_lasts_fifteen_minutes() {
     let house = House::open().await;
     let (admin, subject) = (house.administrator().await, house.person("ada").await);
     let acting = act(&house, &admin, &subject).await;
@@ -68,7 +69,7 @@ async fn an_administrator_acts_in_somebodys_name_for_a_quarter_of_an_hour() {
 }
 
 #[tokio::test]
-async fn what_is_done_in_somebodys_name_stands_under_both_names() {
+async fn events_of_an_impersonation_name_both_users() {
     let house = House::open().await;
     let (admin, subject) = (house.administrator().await, house.person("ada").await);
     let acting = act(&house, &admin, &subject).await;
@@ -108,7 +109,7 @@ async fn what_is_done_in_somebodys_name_stands_under_both_names() {
 }
 
 #[tokio::test]
-async fn an_impersonation_cannot_do_what_is_sensitive() {
+async fn an_impersonation_cannot_use_sensitive_operations() {
     let house = House::open().await;
     let (admin, subject) = (house.administrator().await, house.administrator().await);
     let acting = act(&house, &admin, &subject).await;
@@ -137,7 +138,7 @@ async fn an_impersonation_cannot_do_what_is_sensitive() {
 }
 
 #[tokio::test]
-async fn an_impersonation_ends_on_demand() {
+async fn an_impersonation_can_be_ended() {
     let house = House::open().await;
     let (admin, subject) = (house.administrator().await, house.person("ada").await);
     let [one, two, three] = [
@@ -162,7 +163,7 @@ async fn an_impersonation_ends_on_demand() {
     two.get(&house, "/v1/me")
         .await
         .problem(401, "session_ended");
-    // The user need not put up with it either.
+    // The user can end it too.
     three.get(&house, "/v1/me").await.expect(StatusCode::OK);
     let path = format!("/v1/me/sessions/{}", three.session_id);
     subject
@@ -179,7 +180,7 @@ async fn an_impersonation_ends_on_demand() {
 }
 
 #[tokio::test]
-async fn the_end_of_an_impersonation_ends_nothing_else() {
+async fn ending_an_impersonation_ends_nothing_else() {
     let house = House::open().await;
     let chief = house.administrator().await;
     let deputy = house
@@ -219,7 +220,7 @@ async fn the_end_of_an_impersonation_ends_nothing_else() {
     for alive in [&chief, &deputy, &subject, &by_deputy] {
         alive.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
-    // The deputy's own session may be the one that the impersonation was begun from.
+    // The administrator's own session may be the one that the impersonation was started from.
     deputy
         .post(&house, "/v1/auth/logout", &json!({}))
         .await
@@ -231,7 +232,7 @@ async fn the_end_of_an_impersonation_ends_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_impersonation_ends_with_whatever_it_stands_on() {
+async fn an_impersonation_ends_with_what_it_depends_on() {
     let house = House::open().await;
     let chief = house.administrator().await;
     let deputy = house
@@ -261,7 +262,7 @@ async fn an_impersonation_ends_with_whatever_it_stands_on() {
         .await
         .problem(401, "session_ended");
 
-    // What the subject may do counts as well.
+    // The permissions of the subject apply as well.
     let acting = act(&house, &deputy, &subject).await;
     chief
         .post(
@@ -312,7 +313,7 @@ async fn an_impersonation_ends_with_whatever_it_stands_on() {
 }
 
 #[tokio::test]
-async fn an_impersonation_leaves_the_users_own_sessions_alone_and_he_sees_it() {
+async fn an_impersonation_leaves_the_users_sessions_alone_and_is_listed() {
     let house = House::open().await;
     let (admin, subject) = (house.administrator().await, house.person("ada").await);
     let own = async || -> Value {
@@ -345,7 +346,7 @@ async fn an_impersonation_leaves_the_users_own_sessions_alone_and_he_sees_it() {
 }
 
 #[tokio::test]
-async fn nobody_acts_for_himself_for_the_suspended_or_for_who_may_do_more() {
+async fn an_impersonation_of_oneself_a_suspended_or_a_more_privileged_account_is_refused() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let support = house

@@ -1,4 +1,4 @@
-//! Accounts of other systems: their passwords log in as their owners type them.
+//! Imported accounts: their passwords work as their owners type them.
 
 use plinth_api::commands::import;
 use plinth_core::second_factors::{SecondFactors, TotpSecret};
@@ -36,7 +36,7 @@ impl House {
     }
 }
 
-/// A verified account with nothing but a password.
+/// Returns a verified account with nothing but a password.
 pub(crate) fn account(email: &str, password_hash: Option<&str>) -> ImportedAccount {
     ImportedAccount {
         email: Email::parse(email).expect("an address"),
@@ -49,7 +49,7 @@ pub(crate) fn account(email: &str, password_hash: Option<&str>) -> ImportedAccou
     }
 }
 
-/// Imports an account, logs in twice, and sees that the hash was renewed once.
+/// Imports an account, logs in twice, and checks that the hash was renewed once.
 async fn logs_in(house: &House, number: usize, hash: &str, password: &str) {
     let email = format!("imported-{number}@example.org");
     assert!(
@@ -66,7 +66,7 @@ async fn logs_in(house: &House, number: usize, hash: &str, password: &str) {
     let renewed = house
         .password_hash(&email)
         .await
-        .expect("it has a password");
+        .expect("the account has a password");
     assert!(
         renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && renewed != hash,
         "{hash}: {renewed}"
@@ -79,9 +79,10 @@ async fn logs_in(house: &House, number: usize, hash: &str, password: &str) {
     );
 }
 
-// Made by Python's bcrypt and argon2-cffi of the password as typed; the last has the costs of this product.
+// Made by Python's bcrypt and argon2-cffi from the password as typed; the last one has the costs of
+// this product.
 #[tokio::test]
-async fn an_imported_password_logs_in_as_it_was_typed() {
+async fn an_imported_password_works_as_it_is_typed() {
     let house = House::open().await;
     let cases = [
         (
@@ -112,7 +113,8 @@ async fn an_imported_password_logs_in_as_it_was_typed() {
     for (number, (password, hash)) in cases.into_iter().enumerate() {
         logs_in(&house, number, hash, password).await;
     }
-    // From now on any spelling of the same normal form does, as for every password that was chosen here.
+    // From now on, every spelling with the same normal form works, as for passwords that are chosen
+    // here.
     house
         .log_in("imported-0@example.org", "Passwort2 77 xyz")
         .await
@@ -121,7 +123,7 @@ async fn an_imported_password_logs_in_as_it_was_typed() {
 
 // Made by Django 5.2.19, passlib 1.7.4 and Python's hashlib.
 #[tokio::test]
-async fn every_form_of_another_system_logs_in() {
+async fn hashes_of_every_supported_system_work() {
     let house = House::open().await;
     let cases = [
         (
@@ -171,7 +173,7 @@ async fn an_account_without_a_password_is_opened_by_mail() {
 }
 
 #[tokio::test]
-async fn the_command_creates_accounts_with_their_age_roles_and_authenticator_app() {
+async fn the_command_creates_accounts_with_their_date_roles_and_authenticator_app() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let role = json!({ "name": "auditor", "permissions": ["audit:read"] });
@@ -185,7 +187,7 @@ async fn the_command_creates_accounts_with_their_age_roles_and_authenticator_app
             "email": "full@example.org", "email_verified": true, "password_hash": crate::passwords::BCRYPT,
             "created_at": "2019-05-04T12:00:00Z", "roles": ["auditor"], "totp_secret": "GEZD GNBV GY3T QOJQ",
         }),
-        // Made by Python's hashlib, as the next one.
+        // Made by Python's hashlib, like the next one.
         json!({
             "email": "keycloak@example.org", "email_verified": true,
             "keycloak_credential": {
@@ -204,16 +206,16 @@ async fn the_command_creates_accounts_with_their_age_roles_and_authenticator_app
         json!({ "email": "future@example.org", "created_at": future.format(&Rfc3339).expect("a time") }),
     ];
     let lines = lines.map(|line| line.to_string()).join("\n");
-    let told = import::accounts(house.stage.settings(), None, lines.as_bytes()).await;
-    let told = told.expect_err("two lines are refused").to_string();
+    let output = import::accounts(house.stage.settings(), None, lines.as_bytes()).await;
+    let output = output.expect_err("two lines are refused").to_string();
     assert_eq!(
-        told,
-        "3 accounts were created, 0 were there already, 2 lines were refused"
+        output,
+        "created 3 accounts, skipped 0 existing, refused 2 lines"
     );
     assert_eq!(
         house.count("users").await,
         4,
-        "nothing of a refused one stays"
+        "a refused line leaves nothing"
     );
 
     let user = house.user(house.id_of("full@example.org").await).await;
@@ -238,7 +240,7 @@ async fn the_command_creates_accounts_with_their_age_roles_and_authenticator_app
 }
 
 #[tokio::test]
-async fn a_proof_of_the_address_keeps_the_imported_factor_with_the_imported_roles() {
+async fn verifying_the_address_keeps_the_imported_factor_and_roles() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let role = json!({ "name": "auditor", "permissions": ["audit:read"] });
@@ -259,7 +261,7 @@ async fn a_proof_of_the_address_keeps_the_imported_factor_with_the_imported_role
     let link = house
         .try_verification_token(registration)
         .await
-        .expect("its mail is sent");
+        .expect("its mail is due");
     house
         .verify(&link, ASCII)
         .await
@@ -283,7 +285,7 @@ async fn a_proof_of_the_address_keeps_the_imported_factor_with_the_imported_role
 }
 
 #[tokio::test]
-async fn an_address_that_another_account_can_take_back_is_not_imported() {
+async fn an_address_that_another_account_can_restore_is_not_imported() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let token = house.change_token(ada.id, "next@example.org").await;
@@ -311,6 +313,6 @@ async fn an_address_that_another_account_can_take_back_is_not_imported() {
             .import(account("next@example.org", None))
             .await
             .expect("answers"),
-        "it is free again"
+        "the address is free again"
     );
 }

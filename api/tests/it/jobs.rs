@@ -1,4 +1,4 @@
-//! What operators see of background jobs and do with them. No worker runs here: the ledger is what is steered.
+//! Jobs and queues for operators. No worker runs here: the operations change the ledger only.
 
 use plinth_domain::id::JobId;
 use reqwest::StatusCode;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::house::{House, Person, text};
 
-/// A job in this state, whose last error this was.
+/// Inserts a job in this state with this last error.
 pub(crate) async fn job(house: &House, kind: &str, state: &str, error: Option<&str>) -> Uuid {
     let id = JobId::mint(house.stores.clock.now()).0;
     let finished = matches!(state, "done" | "dead" | "cancelled");
@@ -52,7 +52,7 @@ async fn state(house: &House, admin: &Person, id: Uuid) -> Value {
 }
 
 #[tokio::test]
-async fn jobs_are_found_by_everything_that_is_known_of_them() {
+async fn jobs_are_found_by_every_filter() {
     let house = House::open().await;
     let admin = house.administrator().await;
     sqlx::query("DELETE FROM jobs")
@@ -69,7 +69,7 @@ async fn jobs_are_found_by_everything_that_is_known_of_them() {
     let broken = job(&house, "files.thumbnails", "dead", Some("it is no picture")).await;
     let waiting = job(&house, "files.thumbnails", "queued", None).await;
     let all = [waiting, broken, refused].map(|id| id.to_string());
-    assert_eq!(found(&house, &admin, "").await, all, "the newest first");
+    assert_eq!(found(&house, &admin, "").await, all, "newest first");
     for (query, expected) in [
         ("state=dead", &all[1..]),
         ("queue=files", &all[..2]),
@@ -103,7 +103,7 @@ async fn jobs_are_found_by_everything_that_is_known_of_them() {
 }
 
 #[tokio::test]
-async fn a_job_is_read_with_its_attempts_and_without_what_it_carries() {
+async fn a_job_is_read_with_its_attempts_and_without_its_payload() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let id = job(
@@ -149,7 +149,7 @@ async fn a_job_is_read_with_its_attempts_and_without_what_it_carries() {
 }
 
 #[tokio::test]
-async fn what_is_over_is_tried_again_and_what_waits_is_cancelled() {
+async fn an_ended_job_is_retried_and_a_waiting_job_is_cancelled() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let dead = job(&house, "email.verification", "dead", Some("550 no")).await;
@@ -167,7 +167,7 @@ async fn what_is_over_is_tried_again_and_what_waits_is_cancelled() {
         .post(&house, &retry, &json!({}))
         .await
         .problem(409, "job_state");
-    // Whoever held it once cannot take it for his own.
+    // A worker with an old lease cannot continue the job.
     let claim: i32 = sqlx::query_scalar("SELECT claim FROM jobs WHERE id = $1")
         .bind(dead)
         .fetch_one(&house.stores.db)
@@ -196,7 +196,7 @@ async fn what_is_over_is_tried_again_and_what_waits_is_cancelled() {
         .post(&house, &path, &json!({}))
         .await
         .expect(StatusCode::OK);
-    assert_eq!(asked["state"], "running", "its worker stops it");
+    assert_eq!(asked["state"], "running", "its worker will stop it");
     admin
         .post(&house, &path, &json!({}))
         .await
@@ -221,7 +221,7 @@ async fn what_is_over_is_tried_again_and_what_waits_is_cancelled() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_redriven_by_filter_however_many() {
+async fn any_number_of_dead_letters_is_redriven_by_filter() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let other = job(&house, "files.thumbnails", "dead", Some("it is no picture")).await;
@@ -260,7 +260,7 @@ async fn dead_letters_are_redriven_by_filter_however_many() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_that_cannot_be_revived_keeps_no_others() {
+async fn a_dead_letter_that_cannot_be_redriven_does_not_block_others() {
     let house = House::open().await;
     let admin = house.administrator().await;
     for statement in [
@@ -299,7 +299,7 @@ async fn a_dead_letter_that_cannot_be_revived_keeps_no_others() {
 }
 
 #[tokio::test]
-async fn a_queue_is_paused_until_it_is_resumed() {
+async fn a_paused_queue_stays_paused_until_it_is_resumed() {
     let house = House::open().await;
     let admin = house.administrator().await;
     sqlx::query("DELETE FROM jobs")
@@ -317,7 +317,7 @@ async fn a_queue_is_paused_until_it_is_resumed() {
             .find(|queue| queue["name"] == "files")
             .cloned()
     };
-    let open = queue().await.expect("it is there");
+    let open = queue().await.expect("the queue is listed");
     assert_eq!(
         (&open["paused"], &open["due"], &open["dead"]),
         (&json!(false), &json!(1), &json!(1))
@@ -328,7 +328,7 @@ async fn a_queue_is_paused_until_it_is_resumed() {
             .await
             .expect(StatusCode::NO_CONTENT);
     }
-    let paused = queue().await.expect("it is there");
+    let paused = queue().await.expect("the queue is listed");
     assert_eq!(paused["paused"], true);
     assert!(paused["paused_by"].is_string(), "{paused}");
     for _ in 0..2 {
@@ -337,7 +337,7 @@ async fn a_queue_is_paused_until_it_is_resumed() {
             .await
             .expect(StatusCode::NO_CONTENT);
     }
-    assert_eq!(queue().await.expect("it is there")["paused"], false);
+    assert_eq!(queue().await.expect("the queue is listed")["paused"], false);
     let told: Vec<_> = house
         .actions()
         .await
@@ -347,6 +347,6 @@ async fn a_queue_is_paused_until_it_is_resumed() {
     assert_eq!(
         told,
         ["queue.paused:success", "queue.resumed:success"],
-        "only what changed something"
+        "only requests that changed something are audited"
     );
 }

@@ -1,4 +1,5 @@
-//! Requests that were admitted, and whose session, API key or account ends before their body does: nothing is changed.
+//! Requests whose session, API key or account ends before their body is complete: they must not
+//! change anything.
 
 use plinth_core::Error;
 use plinth_core::unit::Unit;
@@ -19,7 +20,7 @@ const FORM: &str = "multipart/form-data; boundary=b";
 const JSON: &str = "application/json";
 const TUS: &str = "application/offset+octet-stream";
 
-/// A request that changes or reads something of its owner.
+/// A request that changes or reads data of its owner.
 struct Request {
     method: &'static str,
     path: String,
@@ -29,7 +30,7 @@ struct Request {
     scope: &'static str,
 }
 
-/// A request of which half of the body has been sent.
+/// A request of which half of the body was sent.
 struct Half {
     name: String,
     stream: TcpStream,
@@ -37,7 +38,7 @@ struct Half {
 }
 
 impl Half {
-    /// Returns when the API has admitted the request and reads the body.
+    /// Returns once the API has admitted the request and reads the body.
     async fn send(house: &House, credential: &str, request: &Request) -> Self {
         let Request {
             method,
@@ -76,9 +77,9 @@ impl Half {
         }
     }
 
-    /// Sends the rest, which is refused.
+    /// Sends the rest, and expects this error.
     async fn end(mut self, code: &str) {
-        // The API may have answered and closed before it reads this.
+        // The API may respond and close before it reads this.
         let _ = self.stream.write_all(&self.rest).await;
         let answer = raw::until_ended(&mut self.stream).await;
         let is_refused =
@@ -89,12 +90,12 @@ impl Half {
 
 fn form() -> Vec<u8> {
     let head = "Content-Disposition: form-data; name=\"file\"; filename=\"b.txt\"";
-    // Half of the form ends within the file.
+    // The first half of the form ends within the file.
     let bytes = "of the intruder ".repeat(30);
     format!("--b\r\n{head}\r\n\r\n{bytes}\r\n--b--\r\n").into_bytes()
 }
 
-/// Requests with bodies, about this file of the person.
+/// Returns requests with bodies about this file of the person.
 async fn requests(house: &House, person: &Person, file: &str) -> Vec<Request> {
     let begun = person
         .request(house, Method::POST, "/v1/uploads")
@@ -145,14 +146,14 @@ async fn requests(house: &House, person: &Person, file: &str) -> Vec<Request> {
     ]
 }
 
-/// Whether requests are sent by a session, or by API keys.
+/// The kind of credentials that send the requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     Session,
     ApiKey,
 }
 
-/// Sends half of each request, ends what admitted them, and sends the rest. Nothing may come of any.
+/// Sends half of each request, ends their credentials, and sends the rest. None may have an effect.
 async fn end_before_the_bodies(house: &House, by: By, code: &str, end: impl AsyncFn(&Person)) {
     let person = house.person("ada").await;
     let file = text(
@@ -185,7 +186,7 @@ async fn end_before_the_bodies(house: &House, by: By, code: &str, end: impl Asyn
     assert_eq!(
         house.count("blobs WHERE state = 'receiving'").await,
         0,
-        "what came was discarded"
+        "received bytes are discarded"
     );
     assert_eq!(
         house.count("jobs WHERE kind = 'files.finish_upload'").await,
@@ -210,7 +211,7 @@ async fn suspend(house: &House, person: &Person) {
 }
 
 #[tokio::test]
-async fn nothing_that_was_admitted_before_a_reset_is_done_after_it() {
+async fn no_request_admitted_before_a_reset_has_an_effect_after_it() {
     for (by, code) in [
         (By::Session, "session_ended"),
         (By::ApiKey, "invalid_token"),
@@ -221,7 +222,7 @@ async fn nothing_that_was_admitted_before_a_reset_is_done_after_it() {
 }
 
 #[tokio::test]
-async fn nothing_that_was_admitted_before_a_suspension_is_done_after_it() {
+async fn no_request_admitted_before_a_suspension_has_an_effect_after_it() {
     for (by, code) in [
         (By::Session, "session_ended"),
         (By::ApiKey, "account_suspended"),
@@ -235,7 +236,7 @@ async fn nothing_that_was_admitted_before_a_suspension_is_done_after_it() {
 }
 
 #[tokio::test]
-async fn nothing_that_was_admitted_before_a_logout_is_done_after_it() {
+async fn no_request_admitted_before_a_logout_has_an_effect_after_it() {
     let house = House::open().await;
     end_before_the_bodies(&house, By::Session, "session_ended", async |person| {
         person
@@ -247,7 +248,7 @@ async fn nothing_that_was_admitted_before_a_logout_is_done_after_it() {
 }
 
 #[tokio::test]
-async fn nothing_that_was_admitted_in_an_impersonation_is_done_after_its_end() {
+async fn no_request_admitted_in_an_impersonation_has_an_effect_after_its_end() {
     let house = House::open().await;
     let (administrator, person) = (house.administrator().await, house.person("ada").await);
     let file = text(
@@ -277,7 +278,7 @@ async fn nothing_that_was_admitted_in_an_impersonation_is_done_after_its_end() {
 }
 
 #[tokio::test]
-async fn no_change_is_committed_in_a_session_that_has_ended_unless_it_ends_it() {
+async fn no_change_is_committed_in_an_ended_session_unless_it_ended_the_session() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let session = SessionId(person.session_id);
@@ -303,7 +304,9 @@ async fn no_change_is_committed_in_a_session_that_has_ended_unless_it_ends_it() 
         sqlx::query("UPDATE sessions SET revoked_at = now() WHERE id = $1").bind(person.session_id);
     end.changes_session(session).await;
     revoke.execute(end.connection()).await.expect("updates");
-    end.commit().await.expect("it ends the session itself");
+    end.commit()
+        .await
+        .expect("the change ends the session itself");
     let refused = open.commit().await;
     assert!(
         matches!(

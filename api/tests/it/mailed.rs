@@ -1,4 +1,4 @@
-//! Tokens as the worker would mail them, and the doors that they are for.
+//! Tokens as the worker would mail them, and their endpoints.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl House {
     pub(crate) async fn undo_token(&self, id: UserId, old_email: &str) -> String {
         self.try_undo_token(id, old_email)
             .await
-            .expect("it can be undone")
+            .expect("the change can be undone")
     }
 
     pub(crate) async fn try_undo_token(&self, id: UserId, old_email: &str) -> Option<String> {
@@ -77,12 +77,12 @@ impl House {
             .prepare(id, &notice, self.asked())
             .await
             .expect("answers")
-            .expect("somebody to tell");
+            .expect("the notice has a recipient");
         assert_eq!(due.to, old_email, "it goes to the address that was left");
         due.undo.map(|(token, _)| token.reveal())
     }
 
-    /// Presents a token at the door that it is for.
+    /// Presents a token at its endpoint.
     pub(crate) async fn present(&self, door: &str, token: &str) -> Answer {
         let mut body = json!({ "token": token });
         match door {
@@ -99,7 +99,7 @@ impl House {
             .await
     }
 
-    /// A key of this user with this scope.
+    /// Creates a key of this user with this scope.
     pub(crate) async fn api_key(&self, id: UserId, scope: &str) -> String {
         let token = ApiKeyToken::generate();
         let at = self.stores.clock.now();
@@ -122,7 +122,7 @@ impl House {
         Answer::of(self.request(Method::GET, "/v1/me").bearer_auth(key)).await
     }
 
-    /// A passkey of this user that nobody can use.
+    /// Inserts a passkey of this user that no authenticator has.
     pub(crate) async fn passkey_row(&self, id: UserId) {
         sqlx::query(
             "INSERT INTO passkeys (id, user_id, name, credential_id, credential, created_at)
@@ -142,7 +142,7 @@ impl Person {
         Answer::of(self.request(house, Method::PUT, path).json(body)).await
     }
 
-    /// Whether requests with the person's access token are answered.
+    /// Returns whether requests with the person's access token are accepted.
     pub(crate) async fn is_in(&self, house: &House) -> bool {
         self.get(house, "/v1/me").await.status == StatusCode::OK
     }

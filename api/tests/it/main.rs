@@ -1,4 +1,4 @@
-//! The API over HTTP against real PostgreSQL, Redis and S3: one module a capability.
+//! The API over HTTP against real PostgreSQL, Redis and S3: one module per capability.
 
 mod access;
 mod accounts;

@@ -18,7 +18,7 @@ fn message(person: &Person, subject: &str) -> NewNotification {
 }
 
 #[tokio::test]
-async fn a_message_is_delivered_once_however_often_it_is_asked_for() {
+async fn a_repeated_notification_is_delivered_once() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let inbox = Inbox::new(&house.stores);

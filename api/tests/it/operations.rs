@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// An operation as the document has it.
+/// An operation of the document.
 pub(crate) struct Operation {
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -14,12 +14,12 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    /// Returns the method and the path, e.g. `GET /v1/me`.
+    /// Returns the method and the path, for example `GET /v1/me`.
     pub(crate) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Returns the operation id, e.g. `readMe`.
+    /// Returns the operation id, for example `readMe`.
     pub(crate) fn id(&self) -> &str {
         self.description["operationId"]
             .as_str()
@@ -30,25 +30,25 @@ impl Operation {
         self.description["x-permission"].as_str()
     }
 
-    /// Returns whether the operation takes no access token, or can be sent without one.
+    /// Returns whether the operation needs no access token.
     pub(crate) fn is_open(&self) -> bool {
         self.description.get("x-permission").is_none()
     }
 
-    /// Returns whether the operation needs a fresh proof of who the caller is.
+    /// Returns whether the operation requires a recent login or step-up.
     pub(crate) fn needs_step_up(&self) -> bool {
         self.description["x-step-up"] == true
     }
 
-    /// Returns an extension that every operation with credentials has.
+    /// Returns the value of an extension that every operation with credentials has.
     pub(crate) fn says(&self, extension: &str) -> bool {
         let value = &self.description[extension];
         value
             .as_bool()
-            .unwrap_or_else(|| panic!("{} says nothing of {extension}", self.name()))
+            .unwrap_or_else(|| panic!("{} lacks {extension}", self.name()))
     }
 
-    /// Returns whether the operation is on what belongs to no account, or to another one.
+    /// Returns whether the operation is on resources without an owner, or of other accounts.
     pub(crate) fn is_of_administrators(&self) -> bool {
         [
             "/v1/users",
@@ -77,7 +77,7 @@ impl Operation {
         parts.collect::<Vec<_>>().join("/")
     }
 
-    /// Returns the path of something that does not exist.
+    /// Returns the path of a resource that does not exist.
     pub(crate) fn nowhere(&self) -> String {
         self.path_with(|name| match name {
             "preset" => "small".to_owned(),
@@ -93,7 +93,7 @@ pub(crate) fn present_document() -> Value {
     serde_json::from_str(&app::document()).expect("the document is JSON")
 }
 
-/// Returns every operation of the document, in its order.
+/// Returns the operations of the document, in its order.
 pub(crate) fn operations(document: &Value) -> Vec<Operation> {
     let mut all = Vec::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {

@@ -1,4 +1,5 @@
-//! A store is away: slower or refused, never open, and well again by itself.
+//! Outages of a store: requests are slower or refused, never wrongly allowed, and the process
+//! recovers by itself.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use time::OffsetDateTime;
 use crate::house::House;
 use crate::refused_writes::warm;
 
-/// Sessions that this process had to ask PostgreSQL for.
+/// Returns the number of session reads that went to PostgreSQL.
 fn misses() -> f64 {
     let page = plinth_platform::telemetry::metrics::page();
     let line = page.lines().find_map(|line| {
@@ -22,7 +23,7 @@ fn misses() -> f64 {
 }
 
 #[tokio::test]
-async fn without_redis_requests_go_on_and_a_logout_still_acts_at_once() {
+async fn without_redis_requests_succeed_and_a_logout_applies_at_once() {
     let mut stage = Stage::open().await;
     let wire = stage.wire_redis().await;
     let house = House::on(stage).await;
@@ -32,10 +33,7 @@ async fn without_redis_requests_go_on_and_a_logout_still_acts_at_once() {
     wire.tear();
     let before = misses();
     stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    assert!(
-        misses() > before,
-        "a metric counts what Redis does not answer"
-    );
+    assert!(misses() > before, "a metric counts failed calls to Redis");
     goes.post(&house, "/v1/auth/logout", &json!({}))
         .await
         .expect(StatusCode::NO_CONTENT);
@@ -48,7 +46,7 @@ async fn without_redis_requests_go_on_and_a_logout_still_acts_at_once() {
         1,
         "{late} is registered"
     );
-    // The copies from before are still in Redis when it is back, and must not be believed.
+    // Old copies are still in Redis when it is back, and must not be used.
     wire.mend();
     goes.get(&house, "/v1/me")
         .await
@@ -57,7 +55,7 @@ async fn without_redis_requests_go_on_and_a_logout_still_acts_at_once() {
 }
 
 #[tokio::test]
-async fn without_redis_the_limits_are_kept_by_the_process() {
+async fn without_redis_the_process_enforces_the_limits() {
     let mut stage = Stage::open()
         .await
         .with("PLINTH_LIMITS_IP_PER_MINUTE", "12");
@@ -74,14 +72,14 @@ async fn without_redis_the_limits_are_kept_by_the_process() {
 }
 
 #[tokio::test]
-async fn without_postgresql_a_write_is_refused_and_then_taken() {
+async fn without_postgresql_a_write_is_refused_and_succeeds_later() {
     let mut stage = Stage::open()
         .await
         .with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "300ms");
     let wire = stage.wire_database().await;
     let house = House::on(stage).await;
     let person = house.person("ada").await;
-    // The doubt that the verification raised about the account's copy has faded.
+    // The invalidation of the account's cached copy by the verification has expired.
     house.forget_copies().await;
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     wire.tear();
@@ -89,7 +87,7 @@ async fn without_postgresql_a_write_is_refused_and_then_taken() {
     let refused = house.post("/v1/auth/register", &body).await;
     refused.problem(503, "unavailable");
     assert!(refused.header("retry-after").is_some());
-    // What Redis knows is answered all the while.
+    // Reads from Redis work all the time.
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     wire.mend();
     until("the registration is taken", async || {
@@ -99,12 +97,12 @@ async fn without_postgresql_a_write_is_refused_and_then_taken() {
 }
 
 #[tokio::test]
-async fn copies_are_believed_though_requests_hold_every_connection() {
+async fn cached_copies_are_used_while_requests_hold_every_connection() {
     let stage = Stage::open().await;
     let direct = stage.stores();
     let house = House::on(stage).await;
     let person = house.person("ada").await;
-    // The doubt that the verification raised about the account's copy has faded.
+    // The invalidation of the account's cached copy by the verification has expired.
     house.forget_copies().await;
     let believed_at = async |at: OffsetDateTime| {
         let query =
@@ -123,7 +121,7 @@ async fn copies_are_believed_though_requests_hold_every_connection() {
     for _ in 0..house.stage.settings().database.max_connections.0 {
         held.push(house.stores.db.acquire().await.expect("is free"));
     }
-    // More than a lease of trust lasts.
+    // Longer than a trust lease.
     let later = house.stores.clock.now() + Duration::from_secs(6);
     until("the lease was renewed meanwhile", async || {
         believed_at(later).await
@@ -145,7 +143,7 @@ async fn while_postgresql_is_away_requests_are_refused_at_once() {
     let wire = stage.wire_database().await;
     let house = House::on(stage).await;
     let person = house.person("ada").await;
-    // Connections are refused, then taken and never answered.
+    // Connections are refused, then accepted and never answered.
     for break_it in [Wire::tear, Wire::hold] {
         break_it(&wire);
         until("the breaker has opened", async || {
@@ -182,7 +180,7 @@ async fn while_postgresql_is_away_requests_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_pool_in_full_use_is_not_taken_for_an_outage() {
+async fn a_fully_used_pool_is_not_an_outage() {
     let house = House::on(
         Stage::open()
             .await
@@ -203,12 +201,12 @@ async fn a_pool_in_full_use_is_not_taken_for_an_outage() {
         held.pop();
     };
     let ((connection, waited), ()) = tokio::join!(waiting, freeing);
-    connection.expect("it waited for the one that was freed");
+    connection.expect("it waited for the freed connection");
     assert!(waited >= Duration::from_secs(1), "{waited:?}");
 }
 
 #[tokio::test]
-async fn a_pool_that_gives_out_nothing_though_postgresql_answers_is_stuck() {
+async fn a_pool_without_connections_is_stuck_if_postgresql_responds() {
     let mut stage = Stage::open()
         .await
         .with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "300ms");
@@ -216,13 +214,13 @@ async fn a_pool_that_gives_out_nothing_though_postgresql_answers_is_stuck() {
     let house = House::on(stage).await;
     let db = &house.stores.db;
     let patience = Duration::from_millis(100);
-    assert!(!db.is_stuck(patience).await, "it was never asked in vain");
+    assert!(!db.is_stuck(patience).await, "no request has failed yet");
     wire.tear();
     until("it fails", async || db.acquire().await.err()).await;
     tokio::time::sleep(patience).await;
     assert!(
         !db.is_stuck(patience).await,
-        "a restart does not bring PostgreSQL back"
+        "a restart would not help PostgreSQL"
     );
     wire.mend();
     let mut held = Vec::new();
@@ -239,14 +237,14 @@ async fn a_pool_that_gives_out_nothing_though_postgresql_answers_is_stuck() {
 }
 
 #[tokio::test]
-async fn the_sessions_of_every_pool_have_their_timeouts() {
+async fn the_sessions_of_every_pool_have_timeouts() {
     let stage = Stage::open()
         .await
         .with("PLINTH_DATABASE_LOCK_TIMEOUT", "4s");
     let stage = stage.with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "7s");
     let settings = stage.settings().database;
     let pools = [database::pool, database::single, database::pool_by_key];
-    for pool in pools.map(|pool| pool(&settings, "test").expect("the settings are good")) {
+    for pool in pools.map(|pool| pool(&settings, "test").expect("the settings are valid")) {
         for (setting, expected) in [
             ("tcp_keepalives_idle", "15"),
             ("tcp_keepalives_interval", "5"),
@@ -266,7 +264,7 @@ async fn the_sessions_of_every_pool_have_their_timeouts() {
 }
 
 #[tokio::test]
-async fn a_frozen_redis_costs_one_request_its_timeout_and_not_each() {
+async fn a_frozen_redis_costs_one_request_its_timeout() {
     let redis = RedisServer::start().await;
     let house = House::on(Stage::open().await.with("PLINTH_REDIS_URL", &redis.url())).await;
     let person = house.person("ada").await;
@@ -286,7 +284,7 @@ async fn a_frozen_redis_costs_one_request_its_timeout_and_not_each() {
     }
     assert!(
         begun.elapsed() > Duration::from_millis(1_500),
-        "several probes have failed meanwhile"
+        "several probes failed meanwhile"
     );
     redis.thaw();
     until("Redis is used again", async || {
@@ -296,7 +294,7 @@ async fn a_frozen_redis_costs_one_request_its_timeout_and_not_each() {
 }
 
 #[tokio::test]
-async fn a_request_that_the_service_cannot_answer_in_time_gets_503() {
+async fn a_request_that_misses_its_deadline_gets_503() {
     let house = House::on(
         Stage::open()
             .await
@@ -317,13 +315,13 @@ async fn a_request_that_the_service_cannot_answer_in_time_gets_503() {
 }
 
 #[tokio::test]
-async fn more_logins_than_can_be_hashed_are_told_to_come_again() {
+async fn logins_over_the_hashing_capacity_are_asked_to_retry() {
     let stage = Stage::open()
         .await
         .with("PLINTH_AUTH_HASH_THREADS", "1")
         .with("PLINTH_AUTH_HASH_QUEUE", "1");
     let house = House::on(stage).await;
-    // One account's logins would be slowed down as guesses; the hashes of these cost the same.
+    // Logins of one account would be slowed down as guesses; the hashes of these cost the same.
     let emails: Vec<_> = (0..30)
         .map(|number| format!("nobody-{number}@example.org"))
         .collect();
@@ -338,7 +336,7 @@ async fn more_logins_than_can_be_hashed_are_told_to_come_again() {
     );
     assert!(
         others.iter().all(|answer| answer.status == StatusCode::OK),
-        "the rest does not notice"
+        "other requests are not affected"
     );
     let (done, busy): (Vec<_>, Vec<_>) = answers
         .iter()
@@ -356,7 +354,7 @@ async fn more_logins_than_can_be_hashed_are_told_to_come_again() {
 }
 
 #[tokio::test]
-async fn no_copy_is_believed_before_every_note_of_a_long_list_is_told() {
+async fn no_copy_is_used_before_a_long_list_of_invalidations_is_processed() {
     let mut house = House::open().await;
     let person = house.person("ada").await;
     house.forget_copies().await;
@@ -374,7 +372,7 @@ async fn no_copy_is_believed_before_every_note_of_a_long_list_is_told() {
         held.filter(|text| text.starts_with('{'))
     })
     .await;
-    // As a writer leaves it that could not reach Redis, behind more notes than are read at once.
+    // The state after a writer that could not reach Redis, with more invalidations than one batch.
     let revoke = "UPDATE sessions SET revoked_at = now() WHERE id = $1";
     sqlx::query(revoke)
         .bind(person.session_id)
@@ -394,7 +392,7 @@ async fn no_copy_is_believed_before_every_note_of_a_long_list_is_told() {
         .await
         .expect("notes");
     house.restart().await;
-    until("every note is told", async || {
+    until("every invalidation is processed", async || {
         person
             .get(&house, "/v1/me")
             .await
@@ -409,7 +407,7 @@ async fn no_copy_is_believed_before_every_note_of_a_long_list_is_told() {
 }
 
 #[tokio::test]
-async fn notes_that_cannot_be_settled_keep_no_others() {
+async fn invalidations_that_cannot_be_processed_block_no_others() {
     let house = House::open().await;
     let person = house.person("ada").await;
     for statement in [
@@ -428,12 +426,12 @@ async fn notes_that_cannot_be_settled_keep_no_others() {
         (house.count("stale_copies").await == 1).then_some(())
     })
     .await;
-    // Redis was told of its key: trust is renewed beyond the lease of before.
+    // Redis processed its key: trust is renewed beyond the previous lease.
     tokio::time::sleep(Duration::from_secs(6)).await;
     house.forget_copies().await;
     warm(&house, &person).await;
 
-    // A key that Redis does not forget: what is not a text is no copy.
+    // A key that Redis cannot delete, because it is not a string.
     let list = house.stores.redis.key("0 list");
     let push = redis::cmd("RPUSH").arg(&list).arg("x").to_owned();
     let _: u64 = push
@@ -456,7 +454,7 @@ async fn notes_that_cannot_be_settled_keep_no_others() {
         (house.count("stale_copies").await == 2).then_some(())
     })
     .await;
-    // No renewal comes through, and the copy of the session is not believed.
+    // No renewal succeeds, and the copy of the session is not used.
     person
         .get(&house, "/v1/me")
         .await
@@ -464,7 +462,7 @@ async fn notes_that_cannot_be_settled_keep_no_others() {
 }
 
 #[tokio::test]
-async fn a_task_with_an_open_transaction_takes_no_second_connection() {
+async fn a_task_with_an_open_transaction_cannot_take_a_second_connection() {
     let house = House::open().await;
     let db = house.stores.db.clone();
     let nested = tokio::spawn(async move {

@@ -1,4 +1,5 @@
-//! What owners see of their jobs, at once and as they go on. No worker runs here: the test does what one would do.
+//! Jobs for the users who requested them, as a snapshot and as a stream. No worker runs here: the
+//! test updates the jobs.
 
 use std::sync::atomic::{AtomicI16, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::house::{House, Person, text};
 
 const LEASE: Duration = Duration::from_mins(1);
 
-/// Uploads what is enough of a JPEG for thumbnails to be asked for, and no other; the job that makes them.
+/// Uploads enough of a JPEG to enqueue only thumbnails. Returns the job.
 async fn job_of_photo(house: &House, person: &Person) -> JobId {
     let photo = [
         b"\xff\xd8\xff\xe0\0\x10JFIF",
@@ -32,7 +33,7 @@ async fn job_of_photo(house: &House, person: &Person) -> JobId {
     JobId(job)
 }
 
-/// A worker that does as it is told.
+/// A worker that the test controls.
 struct Hand {
     ledger: Ledger,
     changes: Option<Changes>,
@@ -40,7 +41,7 @@ struct Hand {
 }
 
 impl Hand {
-    /// Begins the job. A mute one tells nobody.
+    /// Starts the job. A mute worker publishes no changes.
     async fn begin(house: &House, job: JobId, is_mute: bool) -> Self {
         let ledger = Ledger::new(&house.stage.settings().database, "test").expect("the URL is one");
         let claimed = ledger.claim(&[job], "hand", LEASE).await.expect("claims");
@@ -50,7 +51,7 @@ impl Hand {
             changes,
             claim: claimed.first().expect("it was free").claim,
         };
-        hand.tell();
+        hand.publish();
         hand
     }
 
@@ -61,7 +62,7 @@ impl Hand {
                 .await
                 .expect("writes")
         );
-        self.tell();
+        self.publish();
     }
 
     async fn end(self, outcome: AttemptEnd) {
@@ -72,17 +73,17 @@ impl Hand {
             }])
             .await
             .expect("writes");
-        self.tell();
+        self.publish();
     }
 
-    fn tell(&self) {
+    fn publish(&self) {
         if let Some(changes) = &self.changes {
             changes.tell(self.claim.job);
         }
     }
 }
 
-/// A stream of events as it comes.
+/// A stream of events.
 struct Events {
     response: reqwest::Response,
     text: String,
@@ -101,7 +102,7 @@ impl Events {
         }
     }
 
-    /// The id and the job of the next event; `None` at the end of the stream.
+    /// Returns the id and the job of the next event, or `None` at the end of the stream.
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -116,7 +117,7 @@ impl Events {
                 };
                 let (name, id, data) = (field("event"), field("id"), field("data"));
                 self.text = String::from(rest);
-                // A comment keeps the line open and is no event.
+                // A comment keeps the connection open and is not an event.
                 if let Some(data) = data {
                     assert_eq!(name.as_deref(), Some("job"));
                     let job = serde_json::from_str(&data).expect("JSON");
@@ -127,15 +128,15 @@ impl Events {
             let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk());
             let chunk = chunk
                 .await
-                .expect("something comes in time")
-                .expect("the stream is whole")?;
+                .expect("an event arrives in time")
+                .expect("the stream is complete")?;
             self.text
                 .push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
         }
     }
 
-    /// The state and the progress of the next event.
-    async fn told(&mut self) -> (String, i64) {
+    /// Returns the state and the progress of the next event.
+    async fn next_state(&mut self) -> (String, i64) {
         let (_, job) = self.next().await.expect("an event");
         (
             text(&job["state"]),
@@ -144,12 +145,12 @@ impl Events {
     }
 }
 
-fn told(state: &str, progress: i64) -> (String, i64) {
+fn state(state: &str, progress: i64) -> (String, i64) {
     (state.to_owned(), progress)
 }
 
 #[tokio::test]
-async fn an_owner_sees_his_jobs_and_nobody_elses() {
+async fn a_user_sees_only_their_own_jobs() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let older = job_of_photo(&house, &ada).await;
@@ -161,7 +162,7 @@ async fn an_owner_sees_his_jobs_and_nobody_elses() {
     assert_eq!(
         page["items"][0]["id"],
         json!(newer.0),
-        "mails and notices are not among them"
+        "mails and notices are not listed"
     );
     let cursor = text(&page["next_cursor"]);
     let rest = ada
@@ -193,35 +194,35 @@ async fn an_owner_sees_his_jobs_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_job_is_watched_from_its_waiting_to_its_end() {
+async fn a_job_is_watched_until_its_end() {
     let house = House::open().await;
     let ada = house.person("ada").await;
     let job = job_of_photo(&house, &ada).await;
     let mut events = Events::open(&house, &ada, job).await;
-    assert_eq!(events.told().await, told("waiting", 0));
+    assert_eq!(events.next_state().await, state("waiting", 0));
     let hand = Hand::begin(&house, job, false).await;
-    assert_eq!(events.told().await, told("running", 0));
+    assert_eq!(events.next_state().await, state("running", 0));
     hand.progress(40).await;
-    assert_eq!(events.told().await, told("running", 40));
+    assert_eq!(events.next_state().await, state("running", 40));
     let again = AttemptEnd::Retried {
         error: "not yet".to_owned(),
         wait: Duration::ZERO,
         panicked: false,
     };
     hand.end(again).await;
-    assert_eq!(events.told().await, told("waiting", 0));
+    assert_eq!(events.next_state().await, state("waiting", 0));
     let hand = Hand::begin(&house, job, false).await;
-    assert_eq!(events.told().await, told("running", 0));
+    assert_eq!(events.next_state().await, state("running", 0));
     hand.end(AttemptEnd::Done).await;
     let (id, last) = events.next().await.expect("an event");
     assert_eq!(
         (&last["state"], &last["progress"]),
         (&json!("done"), &json!(100))
     );
-    assert!(events.next().await.is_none(), "nothing follows the end");
+    assert!(events.next().await.is_none(), "no event follows the end");
 
     let mut late = Events::open(&house, &ada, job).await;
-    assert_eq!(late.told().await, told("done", 100));
+    assert_eq!(late.next_state().await, state("done", 100));
     assert!(late.next().await.is_none());
     let again = ada.request(&house, Method::GET, &format!("/v1/me/jobs/{job}/events"));
     let answer = again
@@ -232,19 +233,19 @@ async fn a_job_is_watched_from_its_waiting_to_its_end() {
     assert_eq!(
         answer.status(),
         StatusCode::NO_CONTENT,
-        "an EventSource asks no more"
+        "an EventSource stops reconnecting"
     );
 }
 
 #[tokio::test]
-async fn what_redis_does_not_tell_is_seen_a_moment_later() {
+async fn a_change_without_a_redis_message_is_seen_later() {
     let house = House::open().await;
     let ada = house.person("ada").await;
     let job = job_of_photo(&house, &ada).await;
     let mut events = Events::open(&house, &ada, job).await;
-    assert_eq!(events.told().await, told("waiting", 0));
+    assert_eq!(events.next_state().await, state("waiting", 0));
     let hand = Hand::begin(&house, job, true).await;
-    assert_eq!(events.told().await, told("running", 0));
+    assert_eq!(events.next_state().await, state("running", 0));
     hand.end(AttemptEnd::Dead {
         error: "as always".to_owned(),
     })
@@ -253,13 +254,13 @@ async fn what_redis_does_not_tell_is_seen_a_moment_later() {
     assert_eq!(last["state"], "failed");
     assert!(
         !last.to_string().contains("as always"),
-        "errors are the operators'"
+        "errors are for operators only"
     );
     assert!(events.next().await.is_none());
 }
 
 #[tokio::test]
-async fn an_account_watches_so_many_at_once_and_others_may_go_on() {
+async fn an_account_has_a_limited_number_of_streams() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (job, other) = (
@@ -277,11 +278,15 @@ async fn an_account_watches_so_many_at_once_and_others_may_go_on() {
     Events::open(&house, &bob, other).await;
     let hand = Hand::begin(&house, job, false).await;
     for events in &mut streams {
-        assert_eq!(events.told().await, told("waiting", 0));
-        assert_eq!(events.told().await, told("running", 0), "all are told");
+        assert_eq!(events.next_state().await, state("waiting", 0));
+        assert_eq!(
+            events.next_state().await,
+            state("running", 0),
+            "all streams get the event"
+        );
     }
     drop(streams);
-    // The server notices that they went when it has something to say.
+    // The server notices closed streams when it sends the next event.
     let percents = AtomicI16::new(0);
     let mut again = until("there is room again", async || {
         hand.progress(percents.fetch_add(1, Ordering::Relaxed))
@@ -297,17 +302,17 @@ async fn an_account_watches_so_many_at_once_and_others_may_go_on() {
         })
     })
     .await;
-    assert_eq!(again.told().await.0, "running");
+    assert_eq!(again.next_state().await.0, "running");
 }
 
 #[tokio::test]
-async fn an_api_that_drains_ends_its_streams() {
+async fn a_draining_api_ends_its_streams() {
     let draining = CancellationToken::new();
     let house = House::draining_by(Stage::open().await, draining.clone()).await;
     let ada = house.person("ada").await;
     let job = job_of_photo(&house, &ada).await;
     let mut events = Events::open(&house, &ada, job).await;
-    assert_eq!(events.told().await, told("waiting", 0));
+    assert_eq!(events.next_state().await, state("waiting", 0));
     draining.cancel();
     assert!(events.next().await.is_none());
 }

@@ -1,4 +1,4 @@
-//! Passkeys: enrolment, login by one alone, and everything that is not a proof.
+//! Passkeys: enrolment, login with a passkey alone, and invalid assertions.
 
 use plinth_testkit::Stage;
 use reqwest::{Method, StatusCode};
@@ -10,7 +10,7 @@ use crate::house::{Answer, House, Person, text};
 const ORIGIN: &str = "http://localhost:8080";
 const DOMAIN: &str = "localhost";
 
-/// A house that has a domain.
+/// Starts an API with a passkey domain.
 async fn open() -> House {
     let stage = Stage::open().await;
     House::on(
@@ -50,7 +50,7 @@ async fn try_enrol(house: &House, person: &Person, key: &mut Authenticator, name
     finish(house, person, &asked["challenge"], name, &credential).await
 }
 
-/// Adds a passkey and gives its id.
+/// Adds a passkey and returns its id.
 async fn enrol(house: &House, person: &Person, key: &mut Authenticator, name: &str) -> String {
     let added = try_enrol(house, person, key, name)
         .await
@@ -77,7 +77,7 @@ async fn log_in(house: &House, key: &mut Authenticator) -> Answer {
     finish_login(house, &asked["challenge"], &credential).await
 }
 
-/// Why logins were refused, the oldest first.
+/// Returns the reasons of refused logins, the oldest first.
 async fn reasons(house: &House) -> Vec<String> {
     let reasons = "SELECT details ->> 'reason' FROM audit_events WHERE action = 'session.refused' ORDER BY id";
     sqlx::query_scalar(reasons)
@@ -107,7 +107,7 @@ async fn refreshed(house: &House, person: Person) -> Person {
 }
 
 #[tokio::test]
-async fn several_passkeys_are_enrolled_named_and_removed() {
+async fn several_passkeys_can_be_enrolled_named_and_removed() {
     let house = open().await;
     let (person, stranger) = (house.person("ada").await, house.person("bob").await);
     let (mut phone, mut laptop) = (authenticator(), authenticator());
@@ -123,7 +123,7 @@ async fn several_passkeys_are_enrolled_named_and_removed() {
         .len();
     assert_eq!(
         excluded, 1,
-        "the authenticator that has one already makes no second one"
+        "an authenticator with a passkey creates no second one"
     );
     let second = enrol(&house, &person, &mut laptop, "laptop").await;
 
@@ -208,7 +208,7 @@ async fn a_passkey_alone_counts_as_two_factors() {
 }
 
 #[tokio::test]
-async fn who_must_have_a_second_factor_gets_on_by_enrolling_a_passkey() {
+async fn a_user_who_needs_a_second_factor_can_enrol_a_passkey() {
     let house = open().await;
     execute(
         &house,
@@ -241,7 +241,7 @@ async fn who_must_have_a_second_factor_gets_on_by_enrolling_a_passkey() {
 }
 
 #[tokio::test]
-async fn the_last_passkey_of_an_account_without_password_stays() {
+async fn the_last_passkey_of_an_account_without_a_password_cannot_be_removed() {
     let house = open().await;
     let person = house.person("ada").await;
     let first = enrol(&house, &person, &mut authenticator(), "phone").await;
@@ -251,7 +251,7 @@ async fn the_last_passkey_of_an_account_without_password_stays() {
         format!("/v1/me/passkeys/{first}"),
         format!("/v1/me/passkeys/{second}"),
     );
-    // At once: one of them is the last.
+    // Concurrently: one of them is the last.
     let (one, other) = tokio::join!(
         person.delete(&house, &first),
         person.delete(&house, &second)
@@ -267,7 +267,7 @@ async fn the_last_passkey_of_an_account_without_password_stays() {
 }
 
 #[tokio::test]
-async fn an_account_has_a_bounded_number_of_passkeys() {
+async fn an_account_has_a_limited_number_of_passkeys() {
     let house = open().await;
     let person = house.person("ada").await;
     let late = start(&house, &person).await;
@@ -291,7 +291,7 @@ async fn an_account_has_a_bounded_number_of_passkeys() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_gets_nothing() {
+async fn an_assertion_for_another_origin_is_refused() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
@@ -316,7 +316,7 @@ async fn a_page_of_another_origin_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_domain_gets_nothing() {
+async fn an_assertion_for_another_domain_is_refused() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
@@ -333,7 +333,7 @@ async fn a_key_of_another_domain_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_that_did_not_verify_its_user_gets_nothing() {
+async fn an_assertion_without_user_verification_is_refused() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
@@ -349,7 +349,7 @@ async fn a_key_that_did_not_verify_its_user_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_challenge_of_a_ceremony_is_answered_once() {
+async fn a_challenge_works_once() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
@@ -367,12 +367,12 @@ async fn a_challenge_of_a_ceremony_is_answered_once() {
     finish_login(&house, &asked["challenge"], &proof)
         .await
         .problem(401, "invalid_passkey");
-    // An old proof under a new challenge.
+    // An old assertion under a new challenge.
     let asked = start_login(&house).await;
     finish_login(&house, &asked["challenge"], &proof)
         .await
         .problem(401, "invalid_passkey");
-    // A wrong answer has used it up as well.
+    // A wrong attempt has used it up as well.
     let proof = key.get(&asked["public_key"]);
     finish_login(&house, &asked["challenge"], &proof)
         .await
@@ -385,7 +385,7 @@ async fn a_challenge_of_a_ceremony_is_answered_once() {
 }
 
 #[tokio::test]
-async fn a_challenge_of_one_user_is_useless_to_another() {
+async fn a_challenge_is_bound_to_its_user() {
     let house = open().await;
     let (ada, mallory) = (house.person("ada").await, house.person("mallory").await);
     let elsewhere = house.elsewhere(&ada).await;
@@ -396,7 +396,7 @@ async fn a_challenge_of_one_user_is_useless_to_another() {
         let refused = finish(&house, other, &asked["challenge"], "phone", &credential).await;
         refused.problem(422, "validation_failed");
     }
-    // Nor is it one for anything else.
+    // It is also bound to its purpose.
     finish_login(
         &house,
         &asked["challenge"],
@@ -426,7 +426,7 @@ async fn an_expired_challenge_is_refused() {
 }
 
 #[tokio::test]
-async fn a_counter_that_goes_backwards_is_refused() {
+async fn a_decreasing_counter_is_refused() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
@@ -445,12 +445,12 @@ async fn a_counter_that_goes_backwards_is_refused() {
 }
 
 #[tokio::test]
-async fn of_two_proofs_with_one_counter_one_holds() {
+async fn only_one_of_two_assertions_with_the_same_counter_is_accepted() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
     enrol(&house, &person, &mut key, "phone").await;
-    // Both ceremonies have begun before either ends.
+    // Both ceremonies start before either ends.
     let (one, other) = (start_login(&house).await, start_login(&house).await);
     let first = key.get(&one["public_key"]);
     key.keys[0].counter -= 1;
@@ -469,7 +469,7 @@ async fn of_two_proofs_with_one_counter_one_holds() {
 }
 
 #[tokio::test]
-async fn a_passkey_logs_in_nobody_but_its_owner() {
+async fn a_passkey_logs_in_only_its_owner() {
     let house = open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut adas, mut bobs) = (authenticator(), authenticator());
@@ -483,7 +483,7 @@ async fn a_passkey_logs_in_nobody_but_its_owner() {
     log_in(&house, &mut adas)
         .await
         .problem(401, "invalid_passkey");
-    // Bob's key under the name of Ada's.
+    // Bob's key under the id of Ada's.
     let stolen = adas.keys[0].id.clone();
     bobs.keys[0].id = stolen;
     bobs.keys[0].user_handle = ada.id.0.as_bytes().to_vec();
@@ -504,7 +504,7 @@ async fn a_passkey_logs_in_nobody_but_its_owner() {
 }
 
 #[tokio::test]
-async fn a_passkey_is_of_one_account() {
+async fn a_passkey_belongs_to_one_account() {
     let house = open().await;
     let (ada, mallory) = (house.person("ada").await, house.person("mallory").await);
     let (mut key, mut copy) = (authenticator(), authenticator());
@@ -520,7 +520,7 @@ async fn a_passkey_is_of_one_account() {
 }
 
 #[tokio::test]
-async fn a_login_by_passkey_can_be_kept_in_cookies() {
+async fn a_passkey_login_can_use_cookies() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
@@ -531,7 +531,7 @@ async fn a_login_by_passkey_can_be_kept_in_cookies() {
     let request = house
         .request(Method::POST, "/v1/auth/passkeys/login/finish")
         .json(&body);
-    let foreign = request.try_clone().expect("a body that can be sent again");
+    let foreign = request.try_clone().expect("the body can be sent again");
     Answer::of(foreign.header("origin", "https://evil.example"))
         .await
         .problem(403, "csrf_failed");
@@ -545,7 +545,7 @@ async fn a_login_by_passkey_can_be_kept_in_cookies() {
 }
 
 #[tokio::test]
-async fn a_suspended_account_is_not_opened_by_its_passkey() {
+async fn a_passkey_does_not_open_a_suspended_account() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
@@ -558,7 +558,7 @@ async fn a_suspended_account_is_not_opened_by_its_passkey() {
 }
 
 #[tokio::test]
-async fn what_is_no_credential_is_said_where_it_is() {
+async fn an_invalid_credential_is_reported_at_its_field() {
     let house = open().await;
     let person = house.person("ada").await;
     let asked = start(&house, &person).await;
@@ -604,7 +604,7 @@ async fn without_a_domain_there_are_no_passkeys() {
         .expect(StatusCode::OK);
 }
 
-/// Logs in by password up to the challenge, and answers it by a passkey.
+/// Logs in with the password, and answers the challenge with a passkey.
 async fn answer_challenge(house: &House, asked: &Value, key: &mut Authenticator) -> Answer {
     let credential = key.get(&asked["passkey_options"]);
     let body = json!({ "challenge": asked["challenge"], "credential": credential });
@@ -622,7 +622,7 @@ async fn a_passkey_is_the_second_factor_of_a_password() {
     assert_eq!(
         added["recovery_codes"].as_array().map(Vec::len),
         Some(10),
-        "they come with the first factor"
+        "recovery codes come with the first factor"
     );
     enrol(&house, &other, &mut of_other, "phone").await;
 
@@ -651,7 +651,7 @@ async fn a_passkey_is_the_second_factor_of_a_password() {
 }
 
 #[tokio::test]
-async fn a_passkey_steps_a_session_up_without_a_password() {
+async fn a_passkey_steps_up_a_session_without_a_password() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
@@ -670,7 +670,7 @@ async fn a_passkey_steps_a_session_up_without_a_password() {
         .await
         .expect(StatusCode::OK);
     assert_eq!(asked["methods"], json!(["passkey"]));
-    // What was not asked for does not complete it: one code alone is no step-up.
+    // A factor that was not requested does not complete it: a code alone is no step-up.
     let by_code = json!({ "challenge": asked["challenge"], "recovery_code": codes[0] });
     house
         .post("/v1/auth/login/mfa", &by_code)
@@ -688,11 +688,11 @@ async fn a_passkey_steps_a_session_up_without_a_password() {
 }
 
 #[tokio::test]
-async fn without_a_domain_an_account_with_a_passkey_is_not_opened_by_its_password() {
+async fn without_a_domain_a_password_alone_does_not_open_an_account_with_a_passkey() {
     let house = open().await;
     let person = house.person("ada").await;
     enrol(&house, &person, &mut authenticator(), "phone").await;
-    // The same stores under settings that have lost the domain.
+    // The same stores under settings without the domain.
     let bare = house
         .twin_with(&[
             ("PLINTH_AUTH_PASSKEY_DOMAIN", ""),
@@ -710,7 +710,7 @@ async fn without_a_domain_an_account_with_a_passkey_is_not_opened_by_its_passwor
 }
 
 #[tokio::test]
-async fn an_administrator_resets_lost_passkeys_beside_a_password_alone() {
+async fn an_administrator_resets_passkeys_only_of_accounts_with_a_password() {
     let house = open().await;
     let (admin, ada, bob) = (
         house.administrator().await,
@@ -743,6 +743,6 @@ async fn an_administrator_resets_lost_passkeys_beside_a_password_alone() {
         .get(&house, "/v1/me")
         .await
         .expect(StatusCode::OK);
-    // Bob could not log in without his.
+    // Bob could not log in without a passkey.
     log_in(&house, &mut bobs).await.expect(StatusCode::OK);
 }

@@ -1,4 +1,4 @@
-//! The own password, changed and removed by who is logged in.
+//! Changing and removing the own password in a session.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn change(house: &House, person: &Person, current: Option<&str>) -> Answer
 }
 
 #[tokio::test]
-async fn a_password_is_changed_by_who_knows_the_old_one() {
+async fn a_password_change_requires_the_current_password() {
     let house = House::open().await;
     let person = house.person("ada").await;
     assert_eq!(
@@ -60,7 +60,7 @@ async fn a_password_is_changed_by_who_knows_the_old_one() {
 }
 
 #[tokio::test]
-async fn guesses_at_the_current_password_are_slowed() {
+async fn guesses_at_the_current_password_are_slowed_down() {
     let house = House::open().await;
     let person = house.person("ada").await;
     for _ in 0..11 {
@@ -87,7 +87,7 @@ async fn a_changed_password_ends_every_other_session() {
         .expect(StatusCode::OK);
     assert!(
         person.is_in(&house).await,
-        "the session of the change stays"
+        "the session of the change continues"
     );
     elsewhere
         .get(&house, "/v1/me")
@@ -106,13 +106,13 @@ async fn a_changed_password_ends_every_other_session() {
         .await
         .expect(StatusCode::OK);
     house.try_api_key(&key).await.problem(401, "invalid_token");
-    // Whoever reads the mailbox can still choose another one.
+    // The owner of the mailbox can still reset it.
     let reset = json!({ "token": link, "password": "and a fourth battery" });
     house.post(RESET, &reset).await.expect(StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_device_of_before_the_change_is_a_stranger() {
+async fn a_device_token_from_before_the_change_is_invalid() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let before = text(
@@ -124,7 +124,7 @@ async fn a_device_of_before_the_change_is_a_stranger() {
     let after = change(&house, &person, Some(PASSWORD))
         .await
         .expect(StatusCode::OK);
-    // Guesses until strangers have to wait for minutes.
+    // Guesses until unknown devices have to wait for minutes.
     let guess = json!({ "email": person.email, "password": "not my password" });
     let mut wait = 0;
     while wait < 120 {
@@ -149,7 +149,7 @@ async fn a_device_of_before_the_change_is_a_stranger() {
 }
 
 #[tokio::test]
-async fn a_password_goes_only_where_a_passkey_stays() {
+async fn a_password_can_be_removed_only_if_a_passkey_remains() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let elsewhere = house.elsewhere(&person).await;
@@ -171,12 +171,12 @@ async fn a_password_goes_only_where_a_passkey_stays() {
         .await
         .problem(401, "session_ended");
     assert_eq!(house.notices(person.id).await, ["password_removed"]);
-    // One that has none gives none.
+    // An account without a password gives none.
     change(&house, &person, None).await.expect(StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_browser_keeps_its_next_device_token_in_its_cookie() {
+async fn a_browser_gets_its_next_device_token_in_a_cookie() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let origin = house.stage.settings().general.public_url.to_string();
@@ -220,7 +220,7 @@ async fn a_browser_keeps_its_next_device_token_in_its_cookie() {
 }
 
 #[tokio::test]
-async fn sensitive_changes_need_a_proof_of_a_moment_ago() {
+async fn sensitive_changes_require_a_recent_login() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::minutes(6));
@@ -249,5 +249,5 @@ async fn sensitive_changes_need_a_proof_of_a_moment_ago() {
         .post(&house, "/v1/me/email", &email)
         .await
         .problem(403, "step_up_required");
-    assert!(person.is_in(&house).await, "the rest goes on");
+    assert!(person.is_in(&house).await, "other operations still work");
 }

@@ -1,4 +1,4 @@
-//! A forgotten password, and what mailed tokens are good for.
+//! Password resets, and the purposes of mailed tokens.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn a_reset_password_ends_every_session() {
     assert_eq!(
         house.present(RESET, &token).await.faults(),
         ["/token invalid_token"],
-        "it works once"
+        "the token works once"
     );
     house
         .log_in(&person.email, PASSWORD)
@@ -62,9 +62,9 @@ async fn a_reset_password_ends_every_session() {
 }
 
 #[tokio::test]
-async fn a_reset_proves_the_address_as_well() {
+async fn a_reset_verifies_the_address_as_well() {
     let house = House::open().await;
-    // As an account that was imported without a proof.
+    // An account that was imported without verification.
     let email = house.verified("ada").await;
     let unverified = "UPDATE users SET email_verified_at = NULL";
     sqlx::query(unverified)
@@ -90,7 +90,7 @@ async fn a_reset_proves_the_address_as_well() {
 }
 
 #[tokio::test]
-async fn a_reset_works_for_an_hour_and_for_active_accounts() {
+async fn a_reset_token_works_for_an_hour_and_only_for_active_accounts() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let late = house.reset_token(&person.email).await;
@@ -154,13 +154,13 @@ async fn a_mailed_link_opens_no_session() {
     assert_eq!(
         fields,
         ["device_token", "remaining_factors"],
-        "a device is no session"
+        "a device token is not a session"
     );
     assert_eq!(house.count("sessions").await, 0);
 }
 
 #[tokio::test]
-async fn a_mailed_token_serves_its_purpose_and_no_other() {
+async fn a_mailed_token_works_only_for_its_purpose() {
     let house = House::open().await;
     let new = house.register("new").await;
     let people = [
@@ -242,7 +242,7 @@ async fn a_mailbox_cannot_be_flooded() {
     assert_eq!(
         mailed(first).await,
         [false; 3],
-        "another job of the same moment"
+        "another job at the same time"
     );
     assert_eq!(
         mailed(Asked {
@@ -251,7 +251,7 @@ async fn a_mailbox_cannot_be_flooded() {
         })
         .await,
         [true; 3],
-        "a job that has failed goes on"
+        "a failed job is retried"
     );
     house.stores.clock.advance(time::Duration::minutes(4));
     let second = house.asked();
@@ -268,9 +268,9 @@ async fn a_mailbox_cannot_be_flooded() {
     assert_eq!(
         mailed(house.asked()).await,
         [true; 3],
-        "what was kept quiet does not count"
+        "a suppressed mail does not count"
     );
-    // Nor does a mail of another kind.
+    // A mail of another kind does not count either.
     house.change_token(person.id, "next@example.org").await;
 
     let other = house.person("cyn").await;
@@ -280,5 +280,5 @@ async fn a_mailbox_cannot_be_flooded() {
         .into_iter()
         .flatten()
         .count();
-    assert_eq!(sent, 1, "eight at once");
+    assert_eq!(sent, 1, "eight concurrent requests");
 }

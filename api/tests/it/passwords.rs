@@ -1,4 +1,4 @@
-//! Which passwords are taken, and that they are taken as they are.
+//! Rules for passwords.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ async fn register(house: &House, password: &str) -> (String, Answer) {
     (email, answer)
 }
 
-/// An account with this password that can log in.
+/// Creates an account with this password that can log in.
 async fn with_password(house: &House, password: &str) -> String {
     let (email, answer) = register(house, password).await;
     answer.expect(StatusCode::ACCEPTED);
@@ -36,7 +36,7 @@ async fn with_password(house: &House, password: &str) -> String {
     email
 }
 
-/// The one thing that is wrong with a request: its code, and the sentence.
+/// Returns the code and the detail of the only fault of a request.
 fn refused(answer: &Answer, pointer: &str) -> (String, String) {
     let problem = answer.problem(422, "validation_failed");
     let errors = problem["errors"].as_array().expect("errors");
@@ -50,7 +50,7 @@ fn refused(answer: &Answer, pointer: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_breached_password_is_refused_wherever_one_is_chosen() {
+async fn a_breached_password_is_refused_in_every_operation() {
     let house = House::open().await;
     let breached = "PassWord1";
     assert_eq!(
@@ -72,7 +72,7 @@ async fn a_breached_password_is_refused_wherever_one_is_chosen() {
         )
         .await;
     assert_eq!(refused(&reset, "/password").0, "breached_password");
-    // The token is not used up by it.
+    // The token is not used up.
     house
         .present(crate::mailed::RESET, &token)
         .await
@@ -108,7 +108,7 @@ async fn a_common_password_is_refused_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_word_of_this_product_makes_no_password() {
+async fn a_password_from_words_of_the_product_is_refused() {
     let house = House::on(
         Stage::open()
             .await
@@ -129,7 +129,7 @@ async fn a_word_of_this_product_makes_no_password() {
 }
 
 #[tokio::test]
-async fn any_characters_make_a_password() {
+async fn a_password_can_have_any_characters() {
     let house = House::open().await;
     for password in [
         "träge Möwen über Kiel",
@@ -150,7 +150,7 @@ async fn any_characters_make_a_password() {
 }
 
 #[tokio::test]
-async fn a_password_is_taken_as_it_was_typed() {
+async fn a_password_is_used_exactly_as_typed() {
     let house = House::open().await;
     let password = format!("  Six Purple {} Kites  ", "x7Qv".repeat(26));
     assert_eq!(password.chars().count(), 125);
@@ -166,7 +166,7 @@ async fn a_password_is_taken_as_it_was_typed() {
 }
 
 #[tokio::test]
-async fn a_password_of_years_ago_still_works() {
+async fn a_password_under_older_rules_still_works() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::days(5 * 365));
@@ -176,7 +176,7 @@ async fn a_password_of_years_ago_still_works() {
         .expect(StatusCode::OK);
 }
 
-/// The body with an address, a token and a password.
+/// Returns a body with an address, a token and a password.
 type Body = fn(&str, &str, String) -> Value;
 
 #[tokio::test]
@@ -230,7 +230,7 @@ async fn a_password_of_a_megabyte_is_refused_unread() {
 /// "correct horse battery" by Python's bcrypt, cost 4.
 pub(crate) const BCRYPT: &str = "$2b$04$dSmkdn3ImBBLe7K1nxRvOOoZrQ/bM9gnkbk5t.dBlglyopPJSN4Wy";
 
-/// An account as it comes from another system.
+/// Creates an account that was imported from another system.
 pub(crate) async fn import(house: &House, email: &str, password_hash: &str) {
     let account = crate::imports::account(email, Some(password_hash));
     assert!(house.import(account).await.expect("imports"));
@@ -268,10 +268,10 @@ async fn a_hash_with_other_parameters_is_renewed_at_the_next_login() {
 }
 
 #[tokio::test]
-async fn a_process_knows_what_imported_hashes_cost_before_anybody_logs_in() {
+async fn a_process_learns_the_cost_of_imported_hashes_before_the_first_login() {
     let house = House::open().await;
     let owner = house.person("Owner").await;
-    // Of cost 12: ten times a hash of ours.
+    // Of cost 12: ten times as expensive as our hash.
     import(
         &house,
         "imported@example.org",
@@ -287,7 +287,7 @@ async fn a_process_knows_what_imported_hashes_cost_before_anybody_logs_in() {
             .problem(401, "invalid_credentials");
         begun.elapsed()
     };
-    // It computes one hash of ours.
+    // It computes one of our hashes.
     let success = async || {
         let begun = Instant::now();
         twin.log_in(&owner.email, PASSWORD)
@@ -295,9 +295,9 @@ async fn a_process_knows_what_imported_hashes_cost_before_anybody_logs_in() {
             .expect(StatusCode::OK);
         begun.elapsed()
     };
-    // Of each the one that the machine has disturbed less.
+    // The minimum of each, which the machine has disturbed least.
     until(
-        "a guess at nobody costs as much as one at the imported account",
+        "a guess at an unknown account costs as much as one at the imported account",
         async || {
             let (guessed, succeeded) = (
                 guess().await.min(guess().await),
@@ -309,13 +309,13 @@ async fn a_process_knows_what_imported_hashes_cost_before_anybody_logs_in() {
     .await;
 }
 
-/// Tasks of this test that have not ended.
+/// Returns the number of running tasks of this test.
 fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
 #[tokio::test]
-async fn making_the_door_to_authentication_starts_no_task() {
+async fn building_authentication_starts_no_task() {
     let stage = Stage::open().await;
     let (settings, stores) = (stage.settings(), stage.stores());
     let root = RootKey::parse(&settings.general.secret_key).expect("a root key");
@@ -327,20 +327,20 @@ async fn making_the_door_to_authentication_starts_no_task() {
 }
 
 #[tokio::test]
-async fn an_api_that_drains_learns_no_more_of_imported_hashes() {
+async fn a_draining_api_stops_learning_imported_hashes() {
     let (mut stage, draining) = (Stage::open().await, CancellationToken::new());
-    // While PostgreSQL is away it is asked again and again.
+    // Without PostgreSQL, it retries repeatedly.
     let wire = stage.wire_database().await;
     wire.tear();
     let _house = House::draining_by(stage, draining.clone()).await;
-    // Some tasks are there for a moment only, for connections: the fewest are those that stay.
+    // Connections have short-lived tasks, so the minimum counts.
     let mut before = tasks();
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(10)).await;
         before = before.min(tasks());
     }
     draining.cancel();
-    // At once: in a few seconds another one ends by itself.
+    // At once: another task ends by itself in a few seconds.
     let ended = until("the task has ended", async || {
         (tasks() < before).then_some(())
     });

@@ -1,5 +1,5 @@
-//! An account is taken back from an intruder: by a reset of the password, by the undo of a change of address, and by an
-//! administrator.
+//! Recovery of an account from an intruder: by a password reset, by the undo of a change of
+//! address, and by an administrator.
 
 use plinth_testkit::Stage;
 use reqwest::StatusCode;
@@ -48,7 +48,7 @@ async fn log_in_by_passkey(house: &House, key: &mut Authenticator) -> Answer {
     house.post("/v1/auth/passkeys/login/finish", &body).await
 }
 
-/// A session of two factors, by the password and the app.
+/// Logs in with the password and the app.
 async fn log_in_with_app(house: &House, person: &Person, app: &App) -> Person {
     let asked = challenge(house, person).await;
     person.with(
@@ -58,12 +58,12 @@ async fn log_in_with_app(house: &House, person: &Person, app: &App) -> Person {
     )
 }
 
-/// Changes the account's address, and gives the token that undoes it.
+/// Changes the address of the account. Returns the token that undoes it.
 pub(crate) async fn change_address(house: &House, person: &Person, next: &str) -> String {
     change_address_with(house, person, next, PASSWORD).await
 }
 
-/// The same of an account that has this password.
+/// Changes the address of an account with this password.
 async fn change_address_with(house: &House, person: &Person, next: &str, password: &str) -> String {
     let token = house.change_token(person.id, next).await;
     house
@@ -73,7 +73,7 @@ async fn change_address_with(house: &House, person: &Person, next: &str, passwor
     house.undo_token(person.id, &person.email).await
 }
 
-/// The factors that an answer says remain, as `kind name suspended`.
+/// Returns the remaining factors of a response, as `kind name suspended`.
 fn remaining(answer: &Value) -> Vec<String> {
     let factors = answer["remaining_factors"]
         .as_array()
@@ -90,7 +90,7 @@ fn remaining(answer: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_reset_removes_the_passkey_of_a_thief() {
+async fn a_reset_removes_the_passkey_of_an_intruder() {
     let house = open().await;
     let person = house.person("ada").await;
     let thief = house.elsewhere(&person).await;
@@ -112,7 +112,7 @@ async fn a_reset_removes_the_passkey_of_a_thief() {
         .expect(StatusCode::OK);
     assert!(
         owner["access_token"].is_string(),
-        "nothing of the thief's is asked for: {owner}"
+        "no factor of the intruder is required: {owner}"
     );
     let told = house.notices(person.id).await;
     for notice in ["factor_removed", "password_reset"] {
@@ -120,8 +120,8 @@ async fn a_reset_removes_the_passkey_of_a_thief() {
     }
 }
 
-/// Guesses at the password of an address until strangers have to wait for a minute.
-async fn lock_strangers_out(house: &House, email: &str) {
+/// Guesses at the password of an address until unknown devices have to wait for a minute.
+async fn lock_unknown_devices_out(house: &House, email: &str) {
     let mut wait = 0;
     while wait < 60 {
         let guessed = house.log_in(email, "not my password").await;
@@ -137,7 +137,7 @@ async fn lock_strangers_out(house: &House, email: &str) {
 }
 
 #[tokio::test]
-async fn every_recovery_ends_what_a_thief_has() {
+async fn every_recovery_removes_the_access_of_an_intruder() {
     let house = House::open().await;
     let admin = house.administrator().await;
     for way in ["reset", "undo", "administrator"] {
@@ -167,7 +167,7 @@ async fn every_recovery_ends_what_a_thief_has() {
         let change = house
             .change_token(person.id, &format!("{way}-next@example.org"))
             .await;
-        lock_strangers_out(&house, &person.email).await;
+        lock_unknown_devices_out(&house, &person.email).await;
         let on_device = json!({
             "email": person.email, "password": "not my password", "device_token": login["device_token"],
         });
@@ -218,7 +218,7 @@ async fn every_recovery_ends_what_a_thief_has() {
 }
 
 #[tokio::test]
-async fn a_reset_suspends_what_was_added_lately_until_an_older_factor_is_proved() {
+async fn a_reset_suspends_new_factors_until_an_older_one_is_used() {
     let house = open().await;
     let person = house.person("ada").await;
     let (app, codes) = enrol(&house, &person).await;
@@ -253,7 +253,7 @@ async fn a_reset_suspends_what_was_added_lately_until_an_older_factor_is_proved(
     assert_eq!(
         house.count("passkeys").await,
         1,
-        "the owner has not proved yet that it may go"
+        "the owner has not used an older factor yet"
     );
 
     let tokens = prove(&house, &asked, "recovery_code", &codes[0])
@@ -280,12 +280,12 @@ async fn a_reset_suspends_what_was_added_lately_until_an_older_factor_is_proved(
     assert_eq!(
         apps["items"].as_array().map(Vec::len),
         Some(1),
-        "older ones stay"
+        "older factors stay"
     );
 }
 
 #[tokio::test]
-async fn codes_and_apps_that_are_suspended_prove_nothing() {
+async fn suspended_codes_and_apps_are_not_accepted() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut own = add_passkey(&house, &person, "own").await;
@@ -336,7 +336,7 @@ async fn codes_and_apps_that_are_suspended_prove_nothing() {
     );
 }
 
-/// Enrols an app in a session that has proved another factor.
+/// Enrols an app in a session that was verified by another factor.
 async fn enrol_one_more(house: &House, person: &Person) -> (App, String) {
     let started = person
         .post(house, "/v1/me/mfa/totp", &json!({ "name": "Thief" }))
@@ -356,7 +356,7 @@ async fn after_an_undo_only_the_mailed_link_lets_the_owner_in() {
     let house = open().await;
     let person = house.person("ada").await;
     let key = house.api_key(person.id, "profile:read").await;
-    // The thief has the password, and thinks of the undo before the change.
+    // The intruder has the password, and prepared for the undo before the change.
     let thief = house.elsewhere(&person).await;
     let mut stolen = add_passkey(&house, &thief, "thief's").await;
     house.stores.clock.advance(Duration::minutes(1));
@@ -390,13 +390,13 @@ async fn after_an_undo_only_the_mailed_link_lets_the_owner_in() {
     assert_eq!(
         same.faults(),
         ["/password password_unchanged"],
-        "the thief knows it"
+        "the intruder knows the password"
     );
     let reset = house.present(RESET, &token).await.expect(StatusCode::OK);
     assert_eq!(
         remaining(&reset),
         Vec::<String>::new(),
-        "what was added before the change goes as well"
+        "factors from just before the change are removed as well"
     );
     log_in_by_passkey(&house, &mut stolen)
         .await
@@ -410,7 +410,7 @@ async fn after_an_undo_only_the_mailed_link_lets_the_owner_in() {
 }
 
 #[tokio::test]
-async fn an_undo_asks_for_a_factor_that_is_older_than_the_change() {
+async fn an_undo_requires_a_factor_that_is_older_than_the_change() {
     let house = open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -436,14 +436,14 @@ async fn an_undo_asks_for_a_factor_that_is_older_than_the_change() {
         assert_eq!(
             house.user(person.id).await.email,
             "next@example.org",
-            "it is not undone yet"
+            "the change is not undone yet"
         );
         let wrong = json!({ "challenge": asked["challenge"], "code": "000000" });
         house
             .post(UNDO_MFA, &wrong)
             .await
             .problem(401, "invalid_second_factor");
-        // The challenge is one of the undo and of nothing else.
+        // The challenge works for the undo only.
         prove(&house, &asked, "code", &app.code(&house, 0))
             .await
             .problem(401, "invalid_challenge");
@@ -478,7 +478,7 @@ async fn an_undo_asks_for_a_factor_that_is_older_than_the_change() {
 }
 
 #[tokio::test]
-async fn an_undo_does_not_ask_for_a_factor_that_a_thief_added_before_the_change() {
+async fn an_undo_does_not_require_a_factor_that_an_intruder_added_before_the_change() {
     let house = open().await;
     let person = house.person("ada").await;
     enrol(&house, &person).await;
@@ -486,7 +486,7 @@ async fn an_undo_does_not_ask_for_a_factor_that_a_thief_added_before_the_change(
     let undo = change_address(&house, &person, "thief@example.org").await;
     let undone = house.present(UNDO, &undo).await.expect(StatusCode::OK);
     assert!(undone["mfa_required"].is_null(), "{undone}");
-    // Also when the owner comes to the link a week later, the reset that follows trusts it no more.
+    // The reset does not trust it either, even if the owner uses the link a week later.
     house.stores.clock.advance(Duration::days(6));
     let reset = house
         .present(RESET, &house.reset_token(&person.email).await)
@@ -496,11 +496,11 @@ async fn an_undo_does_not_ask_for_a_factor_that_a_thief_added_before_the_change(
 }
 
 #[tokio::test]
-async fn nobody_takes_an_address_that_can_be_taken_back() {
+async fn an_address_that_can_be_restored_cannot_be_taken() {
     let house = House::open().await;
     let (person, bob) = (house.person("ada").await, house.person("bob").await);
     let undo = change_address(&house, &person, "thief@example.org").await;
-    // The thief registers the old address, or changes another account to it.
+    // The intruder registers the old address, or changes another account to it.
     let registration = house.register_as(&person.email, PASSWORD).await;
     if let Some(token) = house.try_verification_token(registration).await {
         house
@@ -516,7 +516,7 @@ async fn nobody_takes_an_address_that_can_be_taken_back() {
     );
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
     assert_eq!(house.user(person.id).await.email, person.email);
-    // The address that was left by the undo is free at once.
+    // The address that the undo removed is free at once.
     house.stores.clock.advance(Duration::minutes(10));
     assert!(
         house
@@ -527,7 +527,7 @@ async fn nobody_takes_an_address_that_can_be_taken_back() {
 }
 
 #[tokio::test]
-async fn an_address_is_free_when_it_can_no_longer_be_taken_back() {
+async fn an_address_is_free_once_it_can_no_longer_be_restored() {
     let house = House::open().await;
     let (person, bob) = (house.person("ada").await, house.person("bob").await);
     // Confirmed before, so that only the last step is late.
@@ -548,7 +548,7 @@ async fn an_address_is_free_when_it_can_no_longer_be_taken_back() {
 }
 
 #[tokio::test]
-async fn an_owner_of_two_factors_makes_a_change_of_address_final() {
+async fn an_owner_with_two_factors_can_make_a_change_of_address_final() {
     let house = open().await;
     let person = house.person("ada").await;
     let path = "/v1/me/email/undo";
@@ -601,7 +601,7 @@ async fn an_owner_of_two_factors_makes_a_change_of_address_final() {
             .try_undo_token(session.id, "next@example.org")
             .await
             .is_none(),
-        "no link is mailed any more"
+        "no link is mailed"
     );
     assert!(
         house
@@ -626,7 +626,7 @@ async fn an_owner_of_two_factors_makes_a_change_of_address_final() {
 }
 
 #[tokio::test]
-async fn an_administrator_takes_an_account_back_for_its_owner() {
+async fn an_administrator_recovers_an_account_for_its_owner() {
     let house = open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let key = house.api_key(person.id, "profile:read").await;
@@ -674,7 +674,7 @@ async fn an_administrator_takes_an_account_back_for_its_owner() {
     )
     .fetch_one(&house.stores.db)
     .await
-    .expect("the mail to choose another password");
+    .expect("the mail to choose a new password");
     assert_eq!(mailed, person.email);
     assert!(
         house
@@ -711,20 +711,20 @@ async fn an_administrator_takes_an_account_back_for_its_owner() {
 }
 
 #[tokio::test]
-async fn the_same_password_again_is_refused_and_voids_no_link() {
+async fn the_current_password_is_refused_and_invalidates_no_link() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let link = house.reset_token(&person.email).await;
     let same = json!({ "current_password": PASSWORD, "new_password": PASSWORD });
     let refused = person.put(&house, "/v1/me/password", &same).await;
     assert_eq!(refused.faults(), ["/new_password password_unchanged"]);
-    // Nor does another one: whoever changes it may be an intruder, and the owner has the mailbox.
+    // A new password does not either: an intruder may change it, but the owner has the mailbox.
     let other = json!({ "current_password": PASSWORD, "new_password": "an intruder's battery" });
     person
         .put(&house, "/v1/me/password", &other)
         .await
         .expect(StatusCode::OK);
-    // The intruder knew the one before, too.
+    // The intruder may know the previous one, too.
     for known in ["an intruder's battery", PASSWORD] {
         let same = house
             .post(RESET, &json!({ "token": link, "password": known }))
@@ -736,7 +736,7 @@ async fn the_same_password_again_is_refused_and_voids_no_link() {
         .log_in(&person.email, NEW)
         .await
         .expect(StatusCode::OK);
-    // After the recovery window an earlier one may be chosen again.
+    // After the recovery period, an earlier password may be chosen again.
     house.stores.clock.advance(Duration::days(8));
     let link = house.reset_token(&person.email).await;
     house
@@ -746,7 +746,7 @@ async fn the_same_password_again_is_refused_and_voids_no_link() {
 }
 
 #[tokio::test]
-async fn a_change_of_address_that_is_undone_or_replaced_voids_no_link() {
+async fn an_undone_or_replaced_change_of_address_invalidates_no_link() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let link = house.reset_token(&person.email).await;
@@ -755,7 +755,7 @@ async fn a_change_of_address_that_is_undone_or_replaced_voids_no_link() {
     assert_eq!(
         house.present(RESET, &link).await.faults(),
         ["/token invalid_token"],
-        "of the old mailbox"
+        "links of the old mailbox"
     );
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A Redis that answers reads and refuses writes: what was revoked is refused by every replica all the same.
+//! A Redis that serves reads and refuses writes: every replica still refuses what was revoked.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use crate::house::{Answer, House, Person, text};
 
-/// The longest lease of trust, and what the rest of a request takes.
-const LONGEST: Duration = Duration::from_secs(9);
+/// The longest trust lease, plus the rest of a request.
+const MAX_REVOCATION_TIME: Duration = Duration::from_secs(9);
 
-/// Why Redis refuses.
+/// The reason why Redis refuses writes.
 #[derive(Debug, Clone, Copy)]
 enum Refusal {
-    /// READONLY: it is a replica by now.
+    /// READONLY: it has become a replica.
     ReadOnly,
     /// NOREPLICAS: it has too few replicas.
     NoReplicas,
-    /// NOPERM: the account may not write.
+    /// NOPERM: the user may not write.
     NoPermission,
     /// MISCONF: it cannot save its snapshots.
     Misconfigured,
@@ -28,9 +28,13 @@ enum Refusal {
 impl Refusal {
     async fn begin(self, server: &RedisServer, house: &House) {
         match self {
-            Self::ReadOnly => obey(house, "REPLICAOF", &["127.0.0.1", "1"]).await,
-            Self::NoReplicas => obey(house, "CONFIG", &["SET", "min-replicas-to-write", "1"]).await,
-            Self::NoPermission => obey(house, "ACL", &["SETUSER", "default", "-@write"]).await,
+            Self::ReadOnly => configure_redis(house, "REPLICAOF", &["127.0.0.1", "1"]).await,
+            Self::NoReplicas => {
+                configure_redis(house, "CONFIG", &["SET", "min-replicas-to-write", "1"]).await
+            }
+            Self::NoPermission => {
+                configure_redis(house, "ACL", &["SETUSER", "default", "-@write"]).await
+            }
             Self::Misconfigured => server.fail_to_save().await,
         }
         let write: redis::RedisResult<()> = redis::cmd("SET")
@@ -43,24 +47,28 @@ impl Refusal {
 
     async fn end(self, server: &RedisServer, house: &House) {
         match self {
-            Self::ReadOnly => obey(house, "REPLICAOF", &["NO", "ONE"]).await,
-            Self::NoReplicas => obey(house, "CONFIG", &["SET", "min-replicas-to-write", "0"]).await,
-            Self::NoPermission => obey(house, "ACL", &["SETUSER", "default", "+@all"]).await,
+            Self::ReadOnly => configure_redis(house, "REPLICAOF", &["NO", "ONE"]).await,
+            Self::NoReplicas => {
+                configure_redis(house, "CONFIG", &["SET", "min-replicas-to-write", "0"]).await
+            }
+            Self::NoPermission => {
+                configure_redis(house, "ACL", &["SETUSER", "default", "+@all"]).await
+            }
             Self::Misconfigured => server.save_again().await,
         }
     }
 }
 
-async fn obey(house: &House, command: &str, arguments: &[&str]) {
+async fn configure_redis(house: &House, command: &str, arguments: &[&str]) {
     let mut command = redis::cmd(command);
     let () = command
         .arg(arguments)
         .query_async(&mut house.redis().await)
         .await
-        .expect("obeys");
+        .expect("the command succeeds");
 }
 
-/// Waits until the session and the account are answered from copies.
+/// Waits until the session and the account are served from the cache.
 pub(crate) async fn warm(house: &House, person: &Person) {
     until("copies are there and believed", async || {
         person.get(house, "/v1/me").await.expect(StatusCode::OK);
@@ -95,7 +103,7 @@ async fn on_own_redis() -> (RedisServer, House) {
 #[case(Refusal::NoPermission)]
 #[case(Refusal::Misconfigured)]
 #[tokio::test]
-async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere(
+async fn a_logout_applies_everywhere_although_redis_refuses_the_invalidation(
     #[case] refusal: Refusal,
 ) {
     let (redis, house) = on_own_redis().await;
@@ -105,7 +113,7 @@ async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere
         house.person("bob").await,
         house.person("eve").await,
     );
-    // The doubts of their registrations have faded.
+    // The invalidations of their registrations have expired.
     house.forget_copies().await;
     for person in [&goes, &stays, &later] {
         warm(&house, person).await;
@@ -116,14 +124,18 @@ async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere
     goes.post(&house, "/v1/auth/logout", &json!({}))
         .await
         .expect(StatusCode::NO_CONTENT);
-    assert!(asked.elapsed() < LONGEST, "{:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < MAX_REVOCATION_TIME,
+        "{:?}",
+        asked.elapsed()
+    );
     for replica in [&twin, &house] {
         goes.get(replica, "/v1/me")
             .await
             .problem(401, "session_ended");
         stays.get(replica, "/v1/me").await.expect(StatusCode::OK);
     }
-    // By now copies are hardly believed any more, and nobody is waited for long.
+    // By now, the replicas use copies rarely, and a revocation waits for none of them.
     let asked = Instant::now();
     later
         .post(&twin, "/v1/auth/logout", &json!({}))
@@ -159,7 +171,7 @@ async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere
 }
 
 #[tokio::test]
-async fn suspensions_roles_and_keys_act_at_once_though_redis_refuses_to_note_them() {
+async fn suspensions_roles_and_keys_apply_at_once_although_redis_refuses_the_invalidation() {
     let (redis, house) = on_own_redis().await;
     let twin = house.twin().await;
     let admin = house.administrator().await;
@@ -216,12 +228,12 @@ async fn suspensions_roles_and_keys_act_at_once_though_redis_refuses_to_note_the
 }
 
 #[tokio::test]
-async fn a_replica_that_alone_is_cut_off_from_redis_waits_for_the_others() {
+async fn a_replica_that_is_cut_off_from_redis_waits_for_the_others() {
     let mut stage = Stage::open().await;
     let whole = stage.settings();
     let wire = stage.wire_redis().await;
     let house = House::on(stage).await;
-    // The other one reaches Redis all the while.
+    // The other one reaches Redis all the time.
     let twin = house
         .twin_with_stores(&[("PLINTH_REDIS_URL", whole.redis.url.expose())])
         .await;

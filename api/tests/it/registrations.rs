@@ -1,4 +1,4 @@
-//! Registrations before their proof: they hold nothing, and nothing of one counts after another was proved.
+//! Pending registrations: they reserve nothing, and are void once another one is verified.
 
 use plinth_core::auth::{Asked, Verification};
 use plinth_domain::id::{RegistrationId, UserId};
@@ -28,10 +28,11 @@ impl House {
     async fn token_of(&self, id: RegistrationId) -> String {
         self.try_verification_token(id)
             .await
-            .expect("its mail is sent")
+            .expect("its mail is due")
     }
 
-    /// An account as a release without registrations created it before the proof, with all that can log in.
+    /// Inserts an account like those of releases without registrations, unverified and with every
+    /// credential.
     async fn unverified_account(&self, email: &str, password: &str) -> UserId {
         let hasher = PasswordHasher::start(&self.stage.settings().auth).expect("starts");
         let password = plinth_domain::password::Password::parse(password).expect("a password");
@@ -67,7 +68,7 @@ impl House {
 }
 
 #[tokio::test]
-async fn of_two_registrations_of_one_address_only_the_proved_one_counts() {
+async fn of_two_registrations_only_the_verified_one_counts() {
     let house = House::open().await;
     let email = "victim@example.org";
     let strangers = house.register_named(email, STRANGERS, "Mallory").await;
@@ -81,7 +82,8 @@ async fn of_two_registrations_of_one_address_only_the_proved_one_counts() {
         "each registration has its own mail and link"
     );
 
-    // The owner opens the wrong link with their own password: nothing happens, and the link stays valid.
+    // The owner opens the wrong link with their own password: nothing happens, and the link stays
+    // valid.
     let refused = house.verify(&strangers_link, PASSWORD).await;
     refused.problem(422, "validation_failed");
     assert_eq!(refused.faults(), ["/password wrong_password"]);
@@ -112,12 +114,12 @@ async fn of_two_registrations_of_one_address_only_the_proved_one_counts() {
     assert_eq!(
         house.count("registrations").await,
         0,
-        "the others of the address went with the proof"
+        "the verification removed the other registrations of the address"
     );
 }
 
 #[tokio::test]
-async fn before_the_proof_there_is_no_account() {
+async fn before_verification_no_account_exists() {
     let house = House::open().await;
     let email = house.register("ada").await;
     assert_eq!(house.count("users").await, 0);
@@ -129,7 +131,7 @@ async fn before_the_proof_there_is_no_account() {
 }
 
 #[tokio::test]
-async fn a_proof_takes_an_unverified_account_over_and_leaves_nothing_of_it() {
+async fn a_verification_replaces_an_unverified_account_completely() {
     let house = House::open().await;
     let email = "victim@example.org";
     let unverified = house.unverified_account(email, STRANGERS).await;
@@ -142,7 +144,7 @@ async fn a_proof_takes_an_unverified_account_over_and_leaves_nothing_of_it() {
     let tokens = house.log_in(email, PASSWORD).await.expect(StatusCode::OK);
     assert_eq!(
         tokens["token_type"], "Bearer",
-        "no second factor is asked for"
+        "no second factor is required"
     );
     house
         .log_in(email, STRANGERS)
@@ -166,7 +168,7 @@ async fn a_proof_takes_an_unverified_account_over_and_leaves_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_reset_of_an_unverified_account_keeps_no_name_of_before() {
+async fn a_reset_of_an_unverified_account_keeps_no_earlier_name() {
     let house = House::open().await;
     let unverified = house
         .unverified_account("victim@example.org", STRANGERS)
@@ -203,7 +205,7 @@ async fn a_link_of_an_earlier_release_needs_the_password_of_its_account() {
 }
 
 #[tokio::test]
-async fn unproved_registrations_and_unverified_accounts_block_no_change_of_address() {
+async fn pending_registrations_and_unverified_accounts_block_no_change_of_address() {
     let house = House::open().await;
     let person = house.person("ada").await;
     for (number, email) in ["registered@example.org", "unverified@example.org"]
@@ -232,12 +234,12 @@ async fn unproved_registrations_and_unverified_accounts_block_no_change_of_addre
     assert_eq!(
         house.count(given_way).await,
         1,
-        "the unverified account gave way"
+        "the unverified account was removed"
     );
 }
 
 #[tokio::test]
-async fn an_undo_takes_the_address_back_from_registrations_and_unverified_accounts() {
+async fn an_undo_takes_the_address_from_registrations_and_unverified_accounts() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let undo = house.undo_token(person.id, &person.email).await;
@@ -253,7 +255,7 @@ async fn an_undo_takes_the_address_back_from_registrations_and_unverified_accoun
 }
 
 #[tokio::test]
-async fn an_unverified_account_of_an_address_that_can_be_taken_back_is_not_proved() {
+async fn an_unverified_account_with_a_restorable_address_cannot_be_verified() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let token = house.change_token(person.id, "next@example.org").await;
@@ -262,7 +264,7 @@ async fn an_unverified_account_of_an_address_that_can_be_taken_back_is_not_prove
         .await
         .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(person.id, &person.email).await;
-    // As an earlier release may have left it.
+    // The state that an earlier release may have left.
     let unverified = house.unverified_account(&person.email, STRANGERS).await;
     let reset = house.reset_token(&person.email).await;
     house
@@ -328,7 +330,7 @@ async fn an_address_that_got_an_account_meanwhile_is_refused_clearly() {
 }
 
 #[tokio::test]
-async fn proofs_of_one_address_at_once_create_one_account() {
+async fn concurrent_verifications_of_one_address_create_one_account() {
     let house = House::open().await;
     let mut links = Vec::new();
     for _ in 0..2 {
@@ -381,7 +383,7 @@ async fn guesses_at_a_link_are_slowed_down_and_end_its_registration() {
 }
 
 #[tokio::test]
-async fn the_owner_of_the_mailbox_discards_a_registration() {
+async fn the_mailbox_owner_can_discard_a_registration() {
     let house = House::open().await;
     let email = "victim@example.org";
     let strangers = house.register_as(email, STRANGERS).await;
@@ -404,7 +406,7 @@ async fn the_owner_of_the_mailbox_discards_a_registration() {
     );
     assert!(
         house.try_verification_token(strangers).await.is_none(),
-        "no other mail of it is sent"
+        "no other mail is sent"
     );
     house
         .verify(&owners_link, PASSWORD)
@@ -413,7 +415,7 @@ async fn the_owner_of_the_mailbox_discards_a_registration() {
 }
 
 #[tokio::test]
-async fn the_mail_is_asked_for_again_by_the_registration_and_the_answer_says_nothing() {
+async fn a_mail_can_be_requested_again_and_the_response_reveals_nothing() {
     let house = House::open().await;
     let id = house.register_as("ada@example.org", PASSWORD).await;
     for asked in [id.0, Uuid::new_v4()] {
@@ -445,7 +447,7 @@ async fn the_mail_is_asked_for_again_by_the_registration_and_the_answer_says_not
         house.try_verification_token(id).await.is_none(),
         "no second mail in five minutes"
     );
-    // A repetition of the job that has minted the first one is no second mail.
+    // A retry of the job that created the first token is not a second mail.
     let again = Asked {
         again: true,
         ..first
@@ -462,7 +464,7 @@ async fn the_mail_is_asked_for_again_by_the_registration_and_the_answer_says_not
 }
 
 #[tokio::test]
-async fn a_mailbox_is_not_flooded_and_no_network_keeps_the_owners_mail_away() {
+async fn a_mailbox_is_not_flooded_and_no_network_blocks_the_owners_mail() {
     let house = House::on(
         Stage::open()
             .await
@@ -482,23 +484,23 @@ async fn a_mailbox_is_not_flooded_and_no_network_keeps_the_owners_mail_away() {
     for subnet in 0..8 {
         sent += usize::from(register(&format!("2001:db8:1:{subnet}::1")).await.is_some());
     }
-    assert_eq!(sent, 3, "of one network");
+    assert_eq!(sent, 3, "from one network");
     for network in 1..=3 {
         for _ in 0..3 {
             sent += usize::from(register(&format!("203.0.113.{network}")).await.is_some());
         }
     }
-    assert_eq!(sent, 12, "of four networks");
+    assert_eq!(sent, 12, "from four networks");
     assert!(register("203.0.113.1").await.is_none());
     assert!(
         register("198.51.100.1").await.is_some(),
-        "the owner's own mail comes all the same"
+        "the owner still gets their mail"
     );
     assert!(register("198.51.100.1").await.is_none());
     for network in 4..=60 {
         sent += usize::from(register(&format!("203.0.113.{network}")).await.is_some());
     }
-    assert_eq!(sent + 1, 48, "of all networks in an hour");
+    assert_eq!(sent + 1, 48, "from all networks in an hour");
     house.stores.clock.advance(time::Duration::minutes(61));
     assert!(register("203.0.113.1").await.is_some());
 }
@@ -516,7 +518,7 @@ async fn both_forms_of_an_internationalized_domain_are_one_account() {
     let again = house.register_as(ascii, STRANGERS).await;
     assert!(
         house.try_verification_token(again).await.is_none(),
-        "it is the same address"
+        "both are the same address"
     );
     assert_eq!(
         house
@@ -531,7 +533,7 @@ async fn both_forms_of_an_internationalized_domain_are_one_account() {
 }
 
 #[tokio::test]
-async fn an_account_whose_key_an_earlier_release_wrote_is_still_found() {
+async fn an_account_with_the_key_of_an_earlier_release_is_still_found() {
     let house = House::open().await;
     let email = "Ada@müller.example";
     let user = house.unverified_account(email, PASSWORD).await;
@@ -564,7 +566,7 @@ async fn an_account_whose_key_an_earlier_release_wrote_is_still_found() {
 }
 
 #[tokio::test]
-async fn a_compatibility_spelling_takes_no_address() {
+async fn a_compatibility_spelling_cannot_take_an_address() {
     let house = House::open().await;
     for spelling in ["ⓑⓞⓢⓢ", "ﬁona", "ſara", "ａnna", "anna²"] {
         let body = json!({ "email": format!("{spelling}@example.org"), "password": STRANGERS });
@@ -579,7 +581,8 @@ async fn a_compatibility_spelling_takes_no_address() {
     );
     assert_eq!(house.count("registrations").await, 0);
 
-    // An account that an earlier release created so gives way to the owner of the plain address, or logs in if it was proved.
+    // An account that an earlier release created this way gives way to the owner of the plain
+    // address, or can log in if it was verified.
     let early = house
         .unverified_account("ⓑⓞⓢⓢ@example.org", STRANGERS)
         .await;
@@ -605,7 +608,7 @@ async fn a_compatibility_spelling_takes_no_address() {
 }
 
 #[tokio::test]
-async fn every_name_that_people_see_is_visible() {
+async fn every_visible_name_has_visible_characters() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let admin = house.administrator().await;

@@ -1,4 +1,4 @@
-//! Roles by API: made, changed, removed, and felt at once.
+//! Roles over HTTP: created, changed, removed, and effective at once.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ async fn patch(house: &House, person: &Person, role: &str, body: &Value) -> crat
 }
 
 #[tokio::test]
-async fn a_role_is_made_changed_and_removed() {
+async fn a_role_can_be_created_changed_and_removed() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let body = json!({ "name": "auditor", "description": " Reads the log ", "permissions": ["audit:read"] });
@@ -83,7 +83,7 @@ async fn a_role_is_made_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn permissions_are_listed_with_what_they_allow() {
+async fn permissions_are_listed_with_descriptions() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let list = admin
@@ -96,7 +96,11 @@ async fn permissions_are_listed_with_what_they_allow() {
         .iter()
         .map(|permission| permission["name"].clone())
         .collect();
-    assert_eq!(Value::Array(names), own, "an administrator has them all");
+    assert_eq!(
+        Value::Array(names),
+        own,
+        "an administrator has all permissions"
+    );
     let roles_write = items
         .iter()
         .find(|permission| permission["name"] == "roles:write")
@@ -106,7 +110,7 @@ async fn permissions_are_listed_with_what_they_allow() {
 }
 
 #[tokio::test]
-async fn what_a_role_cannot_be_is_told() {
+async fn invalid_properties_of_a_role_are_reported() {
     let house = House::open().await;
     let admin = house.administrator().await;
     for (body, faults) in [
@@ -153,7 +157,7 @@ async fn what_a_role_cannot_be_is_told() {
 }
 
 #[tokio::test]
-async fn there_are_not_more_roles_than_every_process_can_keep() {
+async fn the_number_of_roles_is_limited_to_what_a_process_caches() {
     let house = House::open().await;
     let admin = house.administrator().await;
     sqlx::query("INSERT INTO roles (name, permissions) SELECT 'r' || n, '{}' FROM generate_series(1, 198) n")
@@ -176,7 +180,7 @@ async fn there_are_not_more_roles_than_every_process_can_keep() {
 }
 
 #[tokio::test]
-async fn a_built_in_role_stays_what_it_is() {
+async fn a_built_in_role_cannot_be_changed() {
     let house = House::open().await;
     let admin = house.administrator().await;
     for role in ["admin", "member"] {
@@ -193,7 +197,7 @@ async fn a_built_in_role_stays_what_it_is() {
             .await
             .problem(409, "built_in_role");
     }
-    // Whoever has no second factor would be the first to be locked out.
+    // The caller has no second factor and would be locked out first.
     let demand = json!({ "requires_mfa": true });
     patch(&house, &admin, "admin", &demand)
         .await
@@ -206,7 +210,7 @@ async fn a_built_in_role_stays_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_role_that_asks_for_a_second_factor_does_so_on_the_next_request() {
+async fn a_role_that_requires_a_second_factor_applies_to_the_next_request() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let auditor = house.official(&admin, "auditor", &["audit:read"]).await;
@@ -227,7 +231,7 @@ async fn a_role_that_asks_for_a_second_factor_does_so_on_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_change_of_roles_acts_on_the_next_request() {
+async fn a_change_of_roles_applies_to_the_next_request() {
     let house = House::open().await;
     let other = house.twin().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
@@ -237,7 +241,7 @@ async fn a_change_of_roles_acts_on_the_next_request() {
         .await
         .expect(StatusCode::CREATED);
     let path = "/v1/audit-events";
-    // Each replica has copies of its own by the time of a change.
+    // Each replica has cached copies by the time of the change.
     let refused = async || {
         for _ in 0..2 {
             person
@@ -323,7 +327,7 @@ async fn a_role_in_use_cannot_be_removed() {
 }
 
 #[tokio::test]
-async fn nobody_grants_what_he_does_not_hold() {
+async fn a_permission_that_the_caller_lacks_cannot_be_granted() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let clerk = house
@@ -341,7 +345,7 @@ async fn nobody_grants_what_he_does_not_hold() {
         .post(&house, "/v1/roles", &made)
         .await
         .problem(403, "permission_denied");
-    // Neither into a role nor out of one.
+    // Neither by adding it to a role nor by removing it.
     let more = json!({ "permissions": ["roles:read", "roles:write", "users:read", "users:write"] });
     patch(&house, &clerk, "clerk", &more)
         .await
@@ -375,7 +379,7 @@ async fn nobody_grants_what_he_does_not_hold() {
         .await
         .problem(403, "permission_denied");
     assert_eq!(house.user(admin.id).await.roles, ["admin"]);
-    // What he holds he may give and take.
+    // They can add and remove their own permissions.
     assign(&target, json!(["member", "clerk"]))
         .await
         .expect(StatusCode::OK);
@@ -391,7 +395,7 @@ async fn nobody_grants_what_he_does_not_hold() {
 }
 
 #[tokio::test]
-async fn a_role_that_reaches_further_than_the_caller_is_not_touched_at_all() {
+async fn a_role_with_more_permissions_than_the_caller_cannot_be_changed() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let clerk = house
@@ -432,7 +436,7 @@ async fn a_role_that_reaches_further_than_the_caller_is_not_touched_at_all() {
         before
     );
 
-    // A role within the caller's own permissions is changed and removed.
+    // A role within the caller's permissions can be changed and removed.
     let within = json!({ "name": "reader", "permissions": ["users:read"] });
     clerk
         .post(&house, "/v1/roles", &within)

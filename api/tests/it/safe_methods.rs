@@ -1,4 +1,4 @@
-//! Safe operations change nothing: each is run on a database that takes no writes.
+//! Safe operations change nothing: each runs on a read-only database.
 
 use plinth_testkit::Stage;
 use reqwest::{Client, Method, StatusCode, redirect};
@@ -8,17 +8,17 @@ use crate::every_operation::{Things, things_of};
 use crate::house::{Answer, House, Person, text};
 use crate::operations::{Operation, operations, present_document};
 
-/// What changes something all the same, and why.
+/// Safe operations that change something, with the reason.
 const EXCEPTIONS: &[(&str, &str)] = &[(
     "GET /v1/links/{token}/content",
     "a download by a link is counted, with its audit event",
 )];
 
-/// Any operation that is asked with an API key.
+/// An operation to call with an API key.
 const BY_API_KEY: &str =
     "a key's last use is noted in the statement that reads whether it is in force";
 
-/// What an operation of this path is asked for: of the person's own things, or of what everybody shares.
+/// Returns the path of an operation, with resources of the person or shared ones.
 fn path_of(operation: &Operation, things: &Things, shared: &[(&str, &str, String)]) -> String {
     operation.path_with(|wanted| {
         let own = things
@@ -32,12 +32,12 @@ fn path_of(operation: &Operation, things: &Things, shared: &[(&str, &str, String
             .map(|(_, value)| value)
             .or(shared.map(|(_, _, value)| value));
         value
-            .unwrap_or_else(|| panic!("{}: give it a {wanted}", operation.name()))
+            .unwrap_or_else(|| panic!("{}: add a value for {wanted}", operation.name()))
             .clone()
     })
 }
 
-/// A token of a link, and what is the same for every account.
+/// Returns the token of a link, and resources that all accounts share.
 async fn shared_things(
     house: &House,
     person: &Person,
@@ -51,7 +51,7 @@ async fn shared_things(
     let job: uuid::Uuid = sqlx::query_scalar("SELECT id FROM jobs LIMIT 1")
         .fetch_one(&house.stores.db)
         .await
-        .expect("there is one");
+        .expect("the shared resource exists");
     vec![
         ("/v1/links/", "token", token),
         ("/v1/jobs/", "id", job.to_string()),
@@ -60,7 +60,7 @@ async fn shared_things(
     ]
 }
 
-/// The ticket of a download of this file that is sent on to the host of users' files.
+/// Returns the ticket of a download that is redirected to the host of users' files.
 async fn ticket(house: &House, person: &Person, file: &str) -> String {
     let client = Client::builder()
         .no_proxy()
@@ -69,15 +69,17 @@ async fn ticket(house: &House, person: &Person, file: &str) -> String {
         .expect("a client");
     let path = format!("{}/v1/files/{file}/content", house.url);
     let answer = Answer::of(client.get(path).bearer_auth(&person.access_token)).await;
-    let place = answer.header("location").expect("it is sent on");
+    let place = answer
+        .header("location")
+        .expect("the download is redirected");
     place
         .strip_prefix("https://content.example.org/v1/content/")
-        .expect("on that host")
+        .expect("the redirect goes to that host")
         .to_owned()
 }
 
 #[tokio::test]
-async fn a_safe_operation_works_on_a_database_that_takes_no_writes() {
+async fn a_safe_operation_works_on_a_read_only_database() {
     let stage = Stage::open()
         .await
         .with("PLINTH_FILES_DIRECT_UPLOADS", "true");
@@ -91,7 +93,7 @@ async fn a_safe_operation_works_on_a_database_that_takes_no_writes() {
         .await
         .expect(StatusCode::CREATED);
     for token in [&admin.access_token, &person.access_token] {
-        // What is read once and kept, as the account is, is there before the writes end.
+        // Fill the cache, for example with the account, before the database becomes read-only.
         house
             .request(Method::GET, "/v1/me")
             .bearer_auth(token)
@@ -109,7 +111,7 @@ async fn a_safe_operation_works_on_a_database_that_takes_no_writes() {
         .await
         .expect("alters");
     let reading = house.twin().await;
-    // A deployment that has a host of its own for users' files: only that host answers a ticket.
+    // A deployment with a separate host for users' files: only that host accepts a ticket.
     let sending_on = house
         .twin_with(&[("PLINTH_CONTENT_URL", "https://content.example.org/")])
         .await;
@@ -138,12 +140,12 @@ async fn a_safe_operation_works_on_a_database_that_takes_no_writes() {
         } else {
             asking.request(&reading, operation.method.clone(), &path)
         };
-        // Only uploads need it.
+        // Only uploads need this header.
         let request = request.header("tus-resumable", "1.0.0");
-        // A stream of events goes on: its beginning is enough.
+        // A stream of events does not end: its start is enough.
         let status = request.send().await.expect("the API answers").status();
         let is_exception = EXCEPTIONS.iter().any(|(name, _)| *name == operation.name());
-        // A variant that no worker has made is not found.
+        // A variant that no worker has derived is not found.
         let is_fine = status.is_success()
             || status.is_redirection()
             || status == StatusCode::NOT_FOUND && path.contains("/variants/");

@@ -1,4 +1,4 @@
-//! Sessions and their tokens: rotation, theft, logout, lifetimes.
+//! Sessions and their tokens: rotation, theft, logout and lifetimes.
 
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};
@@ -21,7 +21,7 @@ async fn rotated(house: &House, person: &Person) -> String {
 }
 
 #[tokio::test]
-async fn a_refresh_gives_new_tokens_of_the_same_session() {
+async fn a_refresh_returns_new_tokens_of_the_same_session() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let tokens = refresh(&house, &person.refresh_token)
@@ -37,7 +37,7 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
 }
 
 #[tokio::test]
-async fn a_hundred_repetitions_at_once_get_the_same_successor() {
+async fn a_hundred_concurrent_repetitions_get_the_same_successor() {
     let house = House::open().await;
     let twin = house.twin().await;
     let person = house.person("ada").await;
@@ -46,7 +46,11 @@ async fn a_hundred_repetitions_at_once_get_the_same_successor() {
     let mut successors = futures_util::future::join_all(many).await;
     assert_eq!(successors.len(), 100);
     successors.dedup();
-    assert_eq!(successors.len(), 1, "a hundred at once got {successors:?}");
+    assert_eq!(
+        successors.len(),
+        1,
+        "a hundred concurrent refreshes got {successors:?}"
+    );
     let rotations = house
         .actions()
         .await
@@ -58,7 +62,7 @@ async fn a_hundred_repetitions_at_once_get_the_same_successor() {
 }
 
 #[tokio::test]
-async fn a_refresh_whose_answer_was_lost_is_repeated_within_two_minutes() {
+async fn a_refresh_with_a_lost_response_can_be_repeated_within_two_minutes() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let lost = rotated(&house, &person).await;
@@ -66,7 +70,7 @@ async fn a_refresh_whose_answer_was_lost_is_repeated_within_two_minutes() {
         house.stores.clock.advance(time::Duration::seconds(55));
         assert_eq!(rotated(&house, &person).await, lost, "the same successor");
     }
-    // The chain goes on, and its next answer may be lost as well.
+    // The rotation continues, and the next response may be lost as well.
     let next = text(&refresh(&house, &lost).await.expect(StatusCode::OK)["refresh_token"]);
     house.stores.clock.advance(time::Duration::seconds(90));
     let repeated = refresh(&house, &lost).await.expect(StatusCode::OK);
@@ -82,7 +86,7 @@ async fn a_refresh_whose_answer_was_lost_is_repeated_within_two_minutes() {
 }
 
 #[tokio::test]
-async fn a_repeated_token_after_two_minutes_ends_the_session_for_both() {
+async fn a_token_repeated_after_two_minutes_ends_the_session_for_both() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let next = rotated(&house, &person).await;
@@ -125,7 +129,7 @@ async fn a_token_whose_successor_was_used_ends_the_session_at_once() {
 }
 
 #[tokio::test]
-async fn a_token_that_a_step_up_replaced_gets_nothing_and_ends_nothing() {
+async fn a_token_that_a_step_up_replaced_is_refused_and_ends_nothing() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let older = person.refresh_token.clone();
@@ -134,14 +138,14 @@ async fn a_token_that_a_step_up_replaced_gets_nothing_and_ends_nothing() {
         .post(&house, "/v1/auth/step-up", &json!({ "password": PASSWORD }))
         .await;
     let stepped = person.with(&stepped.expect(StatusCode::OK));
-    // The answer of the step-up was lost, or another tab has not heard of it.
+    // The response of the step-up was lost, or another tab has the old token.
     house.stores.clock.advance(time::Duration::seconds(100));
     refresh(&house, &token)
         .await
         .problem(401, "invalid_refresh_token");
     stepped.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert!(house.notices(person.id).await.is_empty(), "no alarm");
-    // A copy of an older one is a theft all the same.
+    // A copy of an older token is a theft nevertheless.
     refresh(&house, &older)
         .await
         .problem(401, "invalid_refresh_token");
@@ -153,7 +157,7 @@ async fn a_token_that_a_step_up_replaced_gets_nothing_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_of_any_age_ends_the_session_and_its_owner_is_told() {
+async fn a_reused_token_of_any_age_ends_the_session_and_notifies_its_owner() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut token = person.refresh_token.clone();
@@ -177,10 +181,10 @@ async fn a_token_of_any_age_ends_the_session_and_its_owner_is_told() {
 }
 
 #[tokio::test]
-async fn a_token_that_nobody_gave_out_ends_nothing() {
+async fn a_forged_token_ends_nothing() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    // The session's id is no secret; without the tag nobody can speak in its name.
+    // The session id is not secret; the token also has an authentication tag.
     let forged = [&person.session_id.as_bytes()[..], &[7; 48]].concat();
     let forged = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, forged);
     refresh(&house, &forged)
@@ -192,7 +196,7 @@ async fn a_token_that_nobody_gave_out_ends_nothing() {
 }
 
 #[tokio::test]
-async fn own_sessions_are_listed_and_ended() {
+async fn own_sessions_can_be_listed_and_ended() {
     let house = House::open().await;
     let laptop = house.person("ada").await;
     let phone = house.elsewhere(&laptop).await;
@@ -260,7 +264,7 @@ async fn own_sessions_are_listed_and_ended() {
 }
 
 #[tokio::test]
-async fn a_session_says_what_it_runs_on_and_when_it_was_used() {
+async fn a_session_has_its_client_and_its_last_use() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
@@ -335,7 +339,7 @@ async fn a_login_is_audited_with_its_methods() {
 }
 
 #[tokio::test]
-async fn a_logout_is_felt_by_the_next_request_and_every_token() {
+async fn a_logout_applies_to_the_next_request_and_every_token() {
     let house = House::open().await;
     let person = house.person("ada").await;
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
@@ -383,7 +387,7 @@ async fn a_logout_ends_one_session_and_no_other() {
 }
 
 #[tokio::test]
-async fn redis_wiped_logs_nobody_out_and_revives_nothing() {
+async fn wiping_redis_neither_ends_nor_revives_a_session() {
     let house = House::open().await;
     let (stays, goes) = (house.person("ada").await, house.person("bob").await);
     stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
@@ -398,7 +402,7 @@ async fn redis_wiped_logs_nobody_out_and_revives_nothing() {
 }
 
 #[tokio::test]
-async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
+async fn a_session_ends_after_its_idle_and_its_total_lifetime() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::days(15));
@@ -419,7 +423,7 @@ async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
 }
 
 #[tokio::test]
-async fn an_access_token_expires_by_itself() {
+async fn an_access_token_expires() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::minutes(6));
@@ -430,7 +434,7 @@ async fn an_access_token_expires_by_itself() {
 }
 
 #[tokio::test]
-async fn a_token_that_a_step_up_has_replaced_stays_dead_whatever_redis_forgets() {
+async fn a_token_that_a_step_up_replaced_stays_invalid_without_redis() {
     let mut stage = Stage::open().await;
     let wire = stage.wire_redis().await;
     let house = House::on(stage).await;
@@ -447,7 +451,7 @@ async fn a_token_that_a_step_up_has_replaced_stays_dead_whatever_redis_forgets()
     first.get(&house, "/v1/me").await.expect(StatusCode::OK);
     let second = step_up(&first).await;
     house.forget_copies().await;
-    // The session's copy is filled by the token that is good, and must not let in the other.
+    // The valid token fills the cache of the session, which must not let in the replaced one.
     for _ in 0..2 {
         second.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
@@ -488,10 +492,10 @@ async fn a_token_that_a_step_up_has_replaced_stays_dead_whatever_redis_forgets()
 }
 
 #[tokio::test]
-async fn a_logout_needs_only_possession_of_a_token() {
+async fn a_logout_needs_only_a_token() {
     let house = House::open().await;
     let logout = async |body: &Value| house.post("/v1/auth/logout", body).await;
-    // Without anything there is nothing to end.
+    // Without any token, the logout has nothing to end.
     Answer::of(house.request(Method::POST, "/v1/auth/logout"))
         .await
         .expect(StatusCode::NO_CONTENT);
@@ -514,7 +518,7 @@ async fn a_logout_needs_only_possession_of_a_token() {
         .await
         .problem(401, "invalid_refresh_token");
     logout(&body).await.expect(StatusCode::NO_CONTENT);
-    // A token that was used up is one of the session all the same.
+    // A used token still identifies the session.
     let next = text(
         &refresh(&house, &other.refresh_token)
             .await
@@ -536,7 +540,7 @@ async fn a_logout_needs_only_possession_of_a_token() {
 }
 
 #[tokio::test]
-async fn a_second_logout_with_an_access_token_is_no_error() {
+async fn a_second_logout_with_an_access_token_succeeds() {
     let house = House::open().await;
     let person = house.person("ada").await;
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Signing keys: published, rotated without a refusal, and ended at once.
+//! Signing keys: published, rotated without refusals, and retired at once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::house::{House, Person, text};
 
-/// As `plinth-api keys` sees them.
+/// Returns the keys like `plinth-api keys`.
 fn keys(house: &House) -> SigningKeys {
     let settings = house.stage.settings();
     let root = RootKey::parse(&settings.general.secret_key).expect("a root key");
@@ -26,7 +26,7 @@ async fn published(house: &House) -> Vec<String> {
             (&key["kty"], &key["crv"], &key["alg"]),
             (&json!("OKP"), &json!("Ed25519"), &json!("EdDSA"))
         );
-        assert!(key["d"].is_null(), "the private half is told");
+        assert!(key["d"].is_null(), "the private key is published");
     }
     set["keys"]
         .as_array()
@@ -36,7 +36,7 @@ async fn published(house: &House) -> Vec<String> {
         .collect()
 }
 
-/// The name of the key that signed a token.
+/// Returns the id of the key that signed a token.
 fn kid(token: &str) -> String {
     let header = token.split('.').next().expect("a header");
     let header = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header)
@@ -58,7 +58,7 @@ async fn refreshed(house: &House, person: Person) -> Person {
 }
 
 #[tokio::test]
-async fn no_valid_token_is_refused_while_keys_rotate() {
+async fn no_valid_token_is_refused_during_a_rotation() {
     let house = House::open().await;
     let twin = house.twin().await;
     let person = house.person("ada").await;
@@ -90,13 +90,13 @@ async fn no_valid_token_is_refused_while_keys_rotate() {
     for house in [&house, &twin] {
         person.get(house, "/v1/me").await.expect(StatusCode::OK);
     }
-    // The old key is gone once nothing that it signed can be valid.
+    // The old key is removed once none of its tokens can be valid.
     house.stores.clock.advance(time::Duration::minutes(17));
     assert_eq!(published(&house).await, [second]);
 }
 
 #[tokio::test]
-async fn a_replica_that_does_not_know_a_key_yet_looks_again_before_it_refuses() {
+async fn a_replica_reloads_keys_before_it_refuses_an_unknown_one() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let twin = house.twin().await;
@@ -112,7 +112,7 @@ async fn a_replica_that_does_not_know_a_key_yet_looks_again_before_it_refuses() 
 }
 
 #[tokio::test]
-async fn what_a_retired_key_has_signed_is_refused() {
+async fn tokens_of_a_retired_key_are_refused() {
     let house = House::open().await;
     let person = house.person("ada").await;
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
@@ -128,7 +128,7 @@ async fn what_a_retired_key_has_signed_is_refused() {
         .get(&house, "/v1/me")
         .await
         .problem(401, "invalid_token");
-    // The session lives: it goes on with a token of the next key.
+    // The session is valid: it continues with a token of the next key.
     refreshed(&house, person)
         .await
         .get(&house, "/v1/me")
@@ -137,7 +137,7 @@ async fn what_a_retired_key_has_signed_is_refused() {
 }
 
 #[tokio::test]
-async fn replicas_that_start_at_once_make_one_key() {
+async fn replicas_that_start_concurrently_create_one_key() {
     let house = House::open().await;
     let twins = futures_util::future::join_all((0..4).map(|_| house.twin())).await;
     for twin in &twins {
@@ -147,7 +147,7 @@ async fn replicas_that_start_at_once_make_one_key() {
 }
 
 #[tokio::test]
-async fn keys_can_be_given_and_a_second_one_checks() {
+async fn keys_can_be_configured_and_a_second_one_verifies() {
     let (first, second) = (
         format!("{}=", "A".repeat(43)),
         format!("{}=", "B".repeat(42) + "A"),
@@ -166,7 +166,7 @@ async fn keys_can_be_given_and_a_second_one_checks() {
 }
 
 #[tokio::test]
-async fn a_private_key_is_sealed_in_the_database() {
+async fn a_private_key_is_encrypted_in_the_database() {
     let house = House::open().await;
     let first = kid(&house.person("ada").await.access_token);
     let kept: Vec<u8> = sqlx::query_scalar("SELECT private_key FROM signing_keys")
@@ -177,7 +177,7 @@ async fn a_private_key_is_sealed_in_the_database() {
     let sealer = Sealer::new(&root.derive("signing keys at rest v1"));
     let seed = sealer
         .open(&format!("signing key:{first}"), &kept)
-        .expect("the root key opens it");
+        .expect("the root key decrypts it");
     assert!(seed.len() == 32 && !kept.windows(32).any(|part| part == seed.as_slice()));
     assert!(sealer.open("signing key:another", &kept).is_none());
 }

@@ -1,4 +1,5 @@
-//! A store falls silent: nothing is refused, nothing is answered, and no connection ends. New connections flow.
+//! A store that falls silent: it refuses nothing, answers nothing and closes no connection. New
+//! connections work.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,12 @@ use serde_json::json;
 
 use crate::house::House;
 
-/// As many as a stage's pool has.
-const SLOTS: usize = 5;
+/// The size of a stage's pool.
+const POOL_SIZE: usize = 5;
 
-/// Every connection that the pool can give, all at once.
-async fn every_slot(db: &PgPool) -> Vec<Connection> {
-    join_all((0..SLOTS).map(|_| db.acquire()))
+/// Takes every connection of the pool.
+async fn all_connections(db: &PgPool) -> Vec<Connection> {
+    join_all((0..POOL_SIZE).map(|_| db.acquire()))
         .await
         .into_iter()
         .map(|slot| slot.expect("is free"))
@@ -23,7 +24,7 @@ async fn every_slot(db: &PgPool) -> Vec<Connection> {
 }
 
 #[tokio::test]
-async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
+async fn every_connection_of_the_pool_recovers_after_postgresql_was_silent_twice() {
     let mut stage = Stage::open()
         .await
         .with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "2s");
@@ -33,9 +34,9 @@ async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
     let db = &house.stores.db;
     let person = house.person("ada").await;
     for _ in 0..2 {
-        // One slot of each kind: a statement in flight, two transactions of which one is to commit and one is given up,
-        // one that is returned, and one that is idle.
-        drop(every_slot(db).await);
+        // One connection in each state: a running statement, a transaction to commit, an abandoned
+        // transaction, a returned connection, and an idle one.
+        drop(all_connections(db).await);
         let commits = db.begin().await.expect("begins");
         let given_up = db.begin().await.expect("begins");
         let returned = db.acquire().await.expect("is free");
@@ -59,8 +60,8 @@ async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
         let silent = Instant::now();
         drop((given_up, returned));
         let (committed, slept) = tokio::join!(commits.commit(), in_flight);
-        committed.expect_err("nobody answers");
-        slept.expect("no panic").expect_err("nobody answers");
+        committed.expect_err("the server is silent");
+        slept.expect("no panic").expect_err("the server is silent");
         assert!(
             silent.elapsed() < Duration::from_secs(8),
             "{:?}",
@@ -68,7 +69,7 @@ async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
         );
 
         let mut slots = until("every slot is free", async || {
-            let slots = join_all((0..SLOTS).map(|_| db.acquire())).await;
+            let slots = join_all((0..POOL_SIZE).map(|_| db.acquire())).await;
             slots.into_iter().collect::<Result<Vec<_>, _>>().ok()
         })
         .await;
@@ -84,7 +85,7 @@ async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
 }
 
 #[tokio::test]
-async fn requests_in_flight_are_refused_in_time_when_postgresql_falls_silent() {
+async fn running_requests_are_refused_in_time_when_postgresql_falls_silent() {
     let mut stage = Stage::open()
         .await
         .with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "1s");
@@ -97,7 +98,7 @@ async fn requests_in_flight_are_refused_in_time_when_postgresql_falls_silent() {
         .execute(&mut *obstacle)
         .await
         .expect("locks");
-    let requests = (0..SLOTS).map(|_| person.get(&house, "/v1/files"));
+    let requests = (0..POOL_SIZE).map(|_| person.get(&house, "/v1/files"));
     let falls_silent = async {
         until("they are in flight", async || {
             let waiting = "SELECT count(*) FROM pg_stat_activity
@@ -122,11 +123,11 @@ async fn requests_in_flight_are_refused_in_time_when_postgresql_falls_silent() {
         (person.get(&house, "/v1/files").await.status == StatusCode::OK).then_some(())
     })
     .await;
-    assert_eq!(every_slot(&house.stores.db).await.len(), SLOTS);
+    assert_eq!(all_connections(&house.stores.db).await.len(), POOL_SIZE);
 }
 
 #[tokio::test]
-async fn locks_of_a_client_that_was_cut_off_are_released_in_time() {
+async fn locks_of_a_disconnected_client_are_released_in_time() {
     let mut stage = Stage::open()
         .await
         .with("PLINTH_DATABASE_LOCK_TIMEOUT", "500ms");
@@ -141,7 +142,7 @@ async fn locks_of_a_client_that_was_cut_off_are_released_in_time() {
         .execute(&mut *orphan)
         .await
         .expect("locks");
-    // The server does not hear that its client is gone.
+    // The server does not learn that its client is gone.
     wire.silence();
     drop(orphan);
     let rename = async || {
@@ -171,7 +172,7 @@ async fn locks_of_a_client_that_was_cut_off_are_released_in_time() {
 }
 
 #[tokio::test]
-async fn a_redis_connection_that_falls_silent_is_replaced() {
+async fn a_silent_redis_connection_is_replaced() {
     let mut stage = Stage::open().await;
     let wire = stage.wire_redis().await;
     let house = House::on(stage).await;
@@ -188,7 +189,7 @@ async fn a_redis_connection_that_falls_silent_is_replaced() {
 }
 
 #[tokio::test]
-async fn an_upload_ends_in_time_when_s3_falls_silent_and_the_next_one_is_taken() {
+async fn an_upload_ends_in_time_when_s3_falls_silent_and_the_next_one_succeeds() {
     let mut stage = Stage::open().await.with("PLINTH_S3_TIMEOUT", "1s");
     let wire = stage.wire_s3().await;
     let house = House::on(stage).await;

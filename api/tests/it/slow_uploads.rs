@@ -1,4 +1,5 @@
-//! Uploads that take long: each is held to a least rate, and all of them to a number and to an amount of memory.
+//! Slow uploads: each has a minimum rate, and all of them share a limited number of slots and
+//! memory.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::raw;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Uploads of which a byte comes now and then, until this is dropped.
+/// Uploads that receive a byte now and then, until this is dropped.
 struct Trickle(AbortHandle);
 
 impl Trickle {
@@ -39,8 +40,8 @@ impl Drop for Trickle {
     }
 }
 
-/// The beginning of a stretch of a resumable upload.
-fn stretch(person: &Person, path: &str, bytes: &[u8]) -> Vec<u8> {
+/// Returns the start of a chunk of a resumable upload.
+fn chunk(person: &Person, path: &str, bytes: &[u8]) -> Vec<u8> {
     let head = format!(
         "PATCH {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ntus-resumable: 1.0.0\r\nupload-offset: 0\r\ncontent-type: application/offset+octet-stream\r\ncontent-length: 10000000\r\n\r\n",
         person.access_token
@@ -77,15 +78,15 @@ async fn until_begun(house: &House, uploads: i64) {
 }
 
 #[tokio::test]
-async fn an_upload_that_trickles_is_ended_and_a_resumable_one_keeps_what_came() {
+async fn an_upload_that_is_too_slow_is_ended_and_a_resumable_one_keeps_its_bytes() {
     let house = House::on(Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "1s")).await;
     let person = house.person("ada").await;
     let path = begin_upload(&house, &person).await;
     let form = raw::form(&person.access_token, b"some");
-    let stretch = stretch(&person, &path, &vec![7; 100 * KIB]);
+    let request = chunk(&person, &path, &vec![7; 100 * KIB]);
     let streams = join_all([
         raw::begin(&house.url, &form),
-        raw::begin(&house.url, &stretch),
+        raw::begin(&house.url, &request),
     ])
     .await;
     let (mut readers, writers): (Vec<_>, Vec<_>) =
@@ -103,7 +104,7 @@ async fn an_upload_that_trickles_is_ended_and_a_resumable_one_keeps_what_came() 
 }
 
 #[tokio::test]
-async fn an_account_and_a_process_receive_only_so_many_uploads_at_once() {
+async fn an_account_and_a_process_have_a_limited_number_of_concurrent_uploads() {
     let stage = Stage::open()
         .await
         .with("PLINTH_FILES_CONCURRENT_UPLOADS_PER_ACCOUNT", "2");
@@ -136,26 +137,27 @@ async fn an_account_and_a_process_receive_only_so_many_uploads_at_once() {
 }
 
 #[tokio::test]
-async fn slow_uploads_give_their_memory_up_to_an_honest_one() {
+async fn slow_uploads_release_their_memory_for_a_fast_one() {
     let house = House::open().await;
     let (ada, bob, eve) = (
         house.person("ada").await,
         house.person("bob").await,
         house.person("eve").await,
     );
-    // Each fills more than a small buffer, and none a part: together they ask for more memory than there is.
+    // Each needs more than a small buffer and less than a part: together, more memory than
+    // available.
     let mut requests = Vec::new();
     let mut paths = Vec::new();
     for number in 0..16 {
         let person = if number % 2 == 0 { &ada } else { &bob };
         let path = begin_upload(&house, person).await;
-        requests.push(stretch(person, &path, &vec![7; 2 * MIB]));
+        requests.push(chunk(person, &path, &vec![7; 2 * MIB]));
         paths.push((person, path));
     }
     let address = house.url.trim_start_matches("http://");
     let streams = join_all(requests.iter().map(|request| async move {
         let mut stream = TcpStream::connect(address).await.expect("the API listens");
-        // Those that get no memory are refused before they have sent all.
+        // Uploads without memory are refused before they have sent everything.
         let _ = stream.write_all(request).await;
         stream.into_split()
     }));
@@ -169,7 +171,7 @@ async fn slow_uploads_give_their_memory_up_to_an_honest_one() {
         quickest = quickest.min(begun.elapsed());
     }
     assert!(quickest < Duration::from_secs(1), "{quickest:?}");
-    // A refused one is told when to come again, and goes on with what is kept of it.
+    // A refused upload gets Retry-After, and continues with the kept bytes.
     let ended = readers
         .iter_mut()
         .map(|reader| Box::pin(raw::until_ended(reader)));

@@ -1,4 +1,4 @@
-//! Guesses at passwords: slowed down, from wherever they come, and never in the way of the owner.
+//! Password guesses are slowed down from any source, without delaying the owner.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::house::{Answer, House, PASSWORD, Person, text};
 use plinth_testkit::Stage;
 
-/// A house whose clients are told apart by X-Forwarded-For.
+/// Starts an API whose clients are distinguished by X-Forwarded-For.
 async fn house() -> House {
     House::on(
         Stage::open()
@@ -40,7 +40,7 @@ fn wait_of(answer: &Answer) -> u64 {
         .expect("seconds to wait")
 }
 
-/// What a login on a device is given.
+/// Returns the device token of a login.
 async fn device_token(house: &House, person: &Person) -> String {
     text(
         &house
@@ -51,7 +51,7 @@ async fn device_token(house: &House, person: &Person) -> String {
 }
 
 #[tokio::test]
-async fn the_delay_of_guesses_grows_up_to_its_bound() {
+async fn the_delay_of_guesses_grows_up_to_a_limit() {
     let house = house().await;
     let person = house.person("ada").await;
     for _ in 0..6 {
@@ -76,7 +76,7 @@ async fn the_delay_of_guesses_grows_up_to_its_bound() {
 }
 
 #[tokio::test]
-async fn guesses_at_many_accounts_from_one_address_are_slowed() {
+async fn guesses_at_many_accounts_from_one_address_are_slowed_down() {
     let house = house().await;
     for number in 0..101 {
         let email = format!("nobody-{number}@example.org");
@@ -93,7 +93,7 @@ async fn guesses_at_many_accounts_from_one_address_are_slowed() {
 }
 
 #[tokio::test]
-async fn guesses_at_one_account_from_many_addresses_are_slowed() {
+async fn guesses_at_one_account_from_many_addresses_are_slowed_down() {
     let house = house().await;
     let email = house.person("ada").await.email;
     for number in 0..21 {
@@ -104,7 +104,7 @@ async fn guesses_at_one_account_from_many_addresses_are_slowed() {
     guess_from(&house, "203.0.113.99", &email)
         .await
         .problem(429, "rate_limited");
-    // An account that does not exist is slowed down alike.
+    // An unknown account is slowed down in the same way.
     for number in 0..21 {
         guess_from(&house, &format!("203.0.113.{number}"), "nobody@example.org")
             .await
@@ -116,7 +116,7 @@ async fn guesses_at_one_account_from_many_addresses_are_slowed() {
 }
 
 #[tokio::test]
-async fn a_flood_of_guesses_does_not_shut_out_the_known_device() {
+async fn a_flood_of_guesses_does_not_block_a_known_device() {
     let house = house().await;
     let person = house.person("ada").await;
     let device_token = device_token(&house, &person).await;
@@ -136,10 +136,7 @@ async fn a_flood_of_guesses_does_not_shut_out_the_known_device() {
         .iter()
         .filter(|status| **status == StatusCode::UNAUTHORIZED)
         .count();
-    assert!(
-        looked_at < 40,
-        "{looked_at} of 1,000 guesses were looked at"
-    );
+    assert!(looked_at < 40, "{looked_at} of 1,000 guesses were checked");
     assert_eq!(
         statuses
             .iter()
@@ -164,7 +161,7 @@ async fn a_flood_of_guesses_does_not_shut_out_the_known_device() {
     Answer::of(browser.json(&login))
         .await
         .expect(StatusCode::OK);
-    // The owner hears of it, once.
+    // The owner is notified once.
     assert_eq!(house.notices(person.id).await, ["logins_failed"]);
 }
 
@@ -186,7 +183,7 @@ async fn replicas_count_guesses_together() {
 }
 
 #[tokio::test]
-async fn a_device_is_known_to_its_own_account_only() {
+async fn a_device_is_known_only_to_its_account() {
     let house = house().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let of_bob = device_token(&house, &bob).await;
@@ -200,7 +197,7 @@ async fn a_device_is_known_to_its_own_account_only() {
 }
 
 #[tokio::test]
-async fn a_known_device_that_guesses_is_slowed_down_itself() {
+async fn a_known_device_is_slowed_down_by_its_own_guesses() {
     let house = house().await;
     let person = house.person("ada").await;
     let device_token = device_token(&house, &person).await;
@@ -221,7 +218,7 @@ async fn a_known_device_that_guesses_is_slowed_down_itself() {
 }
 
 #[tokio::test]
-async fn logins_that_succeed_are_not_counted() {
+async fn successful_logins_are_not_counted() {
     let house = house().await;
     let person = house.person("ada").await;
     let login = json!({ "email": person.email, "password": PASSWORD });
@@ -233,7 +230,7 @@ async fn logins_that_succeed_are_not_counted() {
 }
 
 #[tokio::test]
-async fn guesses_are_slowed_while_redis_is_away() {
+async fn guesses_are_slowed_down_without_redis() {
     let mut stage = Stage::open().await;
     let wire = stage.wire_redis().await;
     let house = House::on(stage).await;
@@ -252,7 +249,7 @@ async fn guesses_are_slowed_while_redis_is_away() {
 }
 
 #[tokio::test]
-async fn twenty_right_logins_of_one_account_at_once_all_succeed() {
+async fn twenty_concurrent_correct_logins_of_one_account_succeed() {
     let house = house().await;
     let twin = house.twin().await;
     let person = house.person("ada").await;
@@ -270,7 +267,7 @@ async fn twenty_right_logins_of_one_account_at_once_all_succeed() {
             "{statuses:?}"
         );
     }
-    // Nothing of them is left to slow down whoever comes next.
+    // They do not slow down the next login.
     for _ in 0..6 {
         guess_from(&house, "203.0.113.1", &person.email)
             .await
@@ -279,7 +276,7 @@ async fn twenty_right_logins_of_one_account_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn twenty_wrong_logins_at_once_are_bounded_as_if_they_came_one_by_one() {
+async fn twenty_concurrent_wrong_logins_are_limited_like_sequential_ones() {
     let house = house().await;
     let twin = house.twin().await;
     let person = house.person("ada").await;
@@ -298,7 +295,8 @@ async fn twenty_wrong_logins_at_once_are_bounded_as_if_they_came_one_by_one() {
         count(StatusCode::TOO_MANY_REQUESTS),
     );
     assert_eq!(looked_at + refused, 20, "{statuses:?}");
-    // Six, and one more after a second, two more seconds, four more: as many as one by one in that time.
+    // Six, then one after one second, two seconds and four seconds: as many as sequential guesses
+    // get.
     let later = (1_u32..=32)
         .take_while(|n| took >= time::Duration::seconds((1_i64 << *n) - 1))
         .count();

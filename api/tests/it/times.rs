@@ -1,4 +1,5 @@
-//! Times: given in any offset, answered in UTC. `Answer` of the testkit looks at every time of every answer of every test.
+//! Times: accepted with any offset, returned in UTC. `Answer` of the testkit checks every time in
+//! every response.
 
 use plinth_api::app;
 use reqwest::StatusCode;
@@ -9,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::house::{House, text};
 
-/// Every time that a client can give; each is given in this test.
+/// Every time in a request; each is tried in this test.
 const GIVEN: &[&str] = &[
     "get /v1/jobs from",
     "get /v1/jobs until",
@@ -19,7 +20,7 @@ const GIVEN: &[&str] = &[
     "post /v1/me/api-keys expires_at",
 ];
 
-/// The names of the times in the schema, at any depth.
+/// Collects the names of the times in the schema, at any depth.
 fn times(document: &Value, schema: &Value, found: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
         return times(
@@ -41,7 +42,7 @@ fn times(document: &Value, schema: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The times that each operation takes.
+/// Returns the times in the requests of each operation.
 fn given(document: &Value) -> Vec<String> {
     let mut given = Vec::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
@@ -69,12 +70,12 @@ fn given(document: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_time_is_given_in_any_offset_and_answered_in_utc() {
+async fn a_time_is_accepted_with_any_offset_and_returned_in_utc() {
     let document: Value = serde_json::from_str(&app::document()).expect("JSON");
     assert_eq!(
         given(&document),
         GIVEN,
-        "a time that can be given is tried here"
+        "every time in a request is tried here"
     );
 
     let house = House::open().await;

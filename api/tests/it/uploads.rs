@@ -1,4 +1,4 @@
-//! Resumable uploads by the tus protocol: broken off, gone on with, by whichever replica.
+//! Resumable uploads by the tus protocol: interrupted, and continued on any replica.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,14 +14,14 @@ use crate::house::{Answer, House, PASSWORD, Person, text};
 
 const MIB: usize = 1024 * 1024;
 
-/// A request of the protocol.
+/// Returns a request of the protocol.
 fn tus(house: &House, person: &Person, method: Method, path: &str) -> RequestBuilder {
     person
         .request(house, method, path)
         .header("tus-resumable", "1.0.0")
 }
 
-/// Asks for an upload of so many bytes; where it is.
+/// Starts an upload of this length. Returns its path.
 async fn create(house: &House, person: &Person, length: usize) -> String {
     let answer = try_create(
         house,
@@ -93,7 +93,7 @@ async fn offset(house: &House, person: &Person, path: &str) -> usize {
 }
 
 #[tokio::test]
-async fn what_is_spoken_is_told_to_everybody() {
+async fn the_supported_protocol_is_open_to_everyone() {
     let house = House::on(Stage::open().await.with("PLINTH_FILES_MAX_SIZE", "1GiB")).await;
     let answer = Answer::of(house.request(Method::OPTIONS, "/v1/uploads")).await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -109,9 +109,7 @@ async fn what_is_spoken_is_told_to_everybody() {
 
 #[rstest]
 #[tokio::test]
-async fn pieces_of_any_size_make_the_file_that_was_sent(
-    #[values(Store::S3s, Store::Moto)] store: Store,
-) {
+async fn chunks_of_any_size_make_the_file(#[values(Store::S3s, Store::Moto)] store: Store) {
     let house = House::at(store).await;
     let twin = house.twin().await;
     let person = house.person("ada").await;
@@ -135,7 +133,7 @@ async fn pieces_of_any_size_make_the_file_that_was_sent(
         let path = created.header("location").expect("a place").to_owned();
         let mut at = 0;
         for (number, piece) in pieces.iter().enumerate() {
-            // Each by another replica.
+            // Each on another replica.
             let replica = if number % 2 == 0 { &house } else { &twin };
             assert_eq!(offset(replica, &person, &path).await, at);
             let answer = append(
@@ -161,7 +159,7 @@ async fn pieces_of_any_size_make_the_file_that_was_sent(
             assert_eq!(
                 answer.header("upload-expires").is_some(),
                 at < size,
-                "until it is a file"
+                "the offset before the file exists"
             );
         }
         assert_eq!(at, size);
@@ -169,12 +167,12 @@ async fn pieces_of_any_size_make_the_file_that_was_sent(
         assert_eq!(
             done.header("upload-offset"),
             Some(size.to_string().as_str()),
-            "also when it is a file"
+            "the offset after the file exists"
         );
         assert_eq!(
             done.header("upload-metadata"),
             Some(&*metadata),
-            "as it was given"
+            "the metadata is returned unchanged"
         );
         let id = done.header("plinth-file-id").expect("a file").to_owned();
         let file = person
@@ -198,14 +196,14 @@ async fn pieces_of_any_size_make_the_file_that_was_sent(
     assert_eq!(
         house.count("storage_usage WHERE reserved = 0").await,
         1,
-        "nothing stays set aside"
+        "no bytes stay reserved"
     );
     let stray = "uploads WHERE made_file IS NULL";
     assert_eq!(house.count(stray).await, 0);
 }
 
 #[tokio::test]
-async fn the_first_bytes_may_come_with_the_request_and_the_length_last() {
+async fn the_first_bytes_can_come_with_the_creation_and_the_length_last() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let whole = try_create(
@@ -255,7 +253,7 @@ async fn the_first_bytes_may_come_with_the_request_and_the_length_last() {
 
 #[rstest]
 #[tokio::test]
-async fn a_request_of_another_version_or_of_none_changes_nothing(
+async fn a_request_with_another_version_or_none_changes_nothing(
     #[values(None, Some("0.2.2"))] version: Option<&str>,
 ) {
     let house = House::open().await;
@@ -290,7 +288,7 @@ async fn a_request_of_another_version_or_of_none_changes_nothing(
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-async fn what_does_not_fit_is_refused_and_changes_nothing() {
+async fn an_invalid_request_is_refused_and_changes_nothing() {
     let house = House::on(
         Stage::open()
             .await
@@ -403,7 +401,7 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
             );
         }
     }
-    // Also where no operation was reached.
+    // Also if no operation was reached.
     for (request, status) in [
         (
             house.request(Method::POST, "/v1/uploads"),
@@ -423,13 +421,13 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(
         house.count("blobs").await,
         1,
-        "nothing is left of what was refused"
+        "refused requests leave nothing"
     );
 }
 
 #[rstest]
 #[tokio::test]
-async fn what_came_before_the_line_broke_is_kept_and_gone_on_with_by_another_replica(
+async fn bytes_before_a_broken_connection_are_kept_and_continued_on_another_replica(
     #[values(Store::S3s, Store::Moto)] store: Store,
 ) {
     let house = House::at(store).await;
@@ -457,7 +455,7 @@ async fn what_came_before_the_line_broke_is_kept_and_gone_on_with_by_another_rep
     sending.abort();
     assert!(sending.await.is_err_and(|error| error.is_cancelled()));
     drop(sender);
-    // The parts are written down as they come, the rest when the line is seen to be broken.
+    // Parts are recorded as they arrive, the rest when the broken connection is noticed.
     until("what came is kept", async || {
         (house.count("uploads WHERE tail_writer > 0").await == 1).then_some(())
     })
@@ -471,7 +469,7 @@ async fn what_came_before_the_line_broke_is_kept_and_gone_on_with_by_another_rep
 
 #[rstest]
 #[tokio::test]
-async fn whoever_goes_on_takes_over_from_whoever_hangs(
+async fn a_new_request_takes_over_from_a_stalled_one(
     #[values(Store::S3s, Store::Moto)] store: Store,
 ) {
     let house = House::at(store).await;
@@ -488,7 +486,7 @@ async fn whoever_goes_on_takes_over_from_whoever_hangs(
         .header("content-type", "application/offset+octet-stream")
         .body(reqwest::Body::wrap_stream(stream));
     let hanging = tokio::spawn(request.send());
-    // Other bytes than those of the one that goes on: none of them may come into the file.
+    // Other bytes than those of the new request: none of them may be in the file.
     sender
         .send(Ok(vec![0; 7 * MIB]))
         .await
@@ -519,9 +517,7 @@ async fn whoever_goes_on_takes_over_from_whoever_hangs(
 
 #[rstest]
 #[tokio::test]
-async fn an_upload_that_is_given_up_leaves_nothing(
-    #[values(Store::S3s, Store::Moto)] store: Store,
-) {
+async fn an_abandoned_upload_leaves_nothing(#[values(Store::S3s, Store::Moto)] store: Store) {
     let house = House::at(store).await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let path = create(&house, &ada, 9 * MIB).await;
@@ -561,7 +557,7 @@ async fn an_upload_that_is_given_up_leaves_nothing(
 }
 
 #[tokio::test]
-async fn a_client_without_patch_and_delete_says_what_it_means() {
+async fn a_client_without_patch_and_delete_can_override_the_method() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let meaning = |meant: &'static str, path: &str| {
@@ -593,7 +589,7 @@ async fn a_client_without_patch_and_delete_says_what_it_means() {
         head(&house, &person, &given_up).await.status,
         StatusCode::NOT_FOUND
     );
-    // Elsewhere a method is what it is.
+    // Other paths ignore the override.
     Answer::of(meaning("DELETE", &file))
         .await
         .problem(405, "method_not_allowed");
@@ -601,7 +597,7 @@ async fn a_client_without_patch_and_delete_says_what_it_means() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_meant_needs_what_it_always_needs() {
+async fn an_overridden_method_needs_the_same_protection() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let path = create(&house, &person, 10).await;
@@ -629,7 +625,7 @@ async fn a_method_that_is_meant_needs_what_it_always_needs() {
                 .filter(|pair| pair.starts_with("__Host-plinth_access="))
         });
     let access = access.expect("a cookie").to_owned();
-    // A method that changes nothing stands where it would be believed.
+    // The actual method is a safe one, which needs no CSRF token.
     for method in [Method::POST, Method::GET] {
         let meaning = || {
             house
@@ -646,11 +642,15 @@ async fn a_method_that_is_meant_needs_what_it_always_needs() {
             .header("origin", "https://evil.example");
         Answer::of(elsewhere).await.problem(403, "csrf_failed");
     }
-    assert_eq!(offset(&house, &person, &path).await, 0, "it is still there");
+    assert_eq!(
+        offset(&house, &person, &path).await,
+        0,
+        "the upload still exists"
+    );
 }
 
 #[tokio::test]
-async fn an_upload_may_become_a_version_and_equal_bytes_are_kept_once() {
+async fn an_upload_can_become_a_version_and_equal_bytes_are_stored_once() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let file = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
@@ -687,17 +687,18 @@ async fn an_upload_may_become_a_version_and_equal_bytes_are_kept_once() {
     assert_eq!(
         offset(&house, &person, &path).await,
         3,
-        "it is told though its own bytes went"
+        "the file is named although the duplicate bytes were removed"
     );
     let made = format!(
         "/v1/files/{}",
         again.header("plinth-file-id").expect("a file")
     );
-    upload_goes_and_its_file_stays(&house, &person, &path, &made).await;
+    assert_file_outlives_upload(&house, &person, &path, &made).await;
 }
 
-/// A file that an upload has become is not added to, nor given up with it; the upload is forgotten.
-async fn upload_goes_and_its_file_stays(house: &House, person: &Person, path: &str, file: &str) {
+/// Checks that the file of an upload is neither extended nor removed with it, and that the upload
+/// is forgotten.
+async fn assert_file_outlives_upload(house: &House, person: &Person, path: &str, file: &str) {
     let beyond = append(house, person, path, 0, b"x".to_vec(), &[]).await;
     beyond.problem(409, "upload_offset");
     assert_eq!(beyond.header("upload-offset"), Some("3"));
@@ -717,7 +718,7 @@ async fn upload_goes_and_its_file_stays(house: &House, person: &Person, path: &s
     person.get(house, file).await.expect(StatusCode::OK);
 }
 
-/// An upload of which all bytes are kept and no file is made, as where its process ended in between.
+/// Returns an upload with all bytes but no file, as after a crash in between.
 async fn whole_upload(house: &House, person: &Person) -> String {
     let begun = try_create(
         house,
@@ -736,7 +737,7 @@ async fn whole_upload(house: &House, person: &Person) -> String {
 }
 
 #[tokio::test]
-async fn asking_how_far_an_upload_is_changes_nothing_and_sending_nothing_more_makes_its_file() {
+async fn reading_an_offset_changes_nothing_and_an_empty_chunk_creates_the_file() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let path = whole_upload(&house, &person).await;
@@ -755,7 +756,7 @@ async fn asking_how_far_an_upload_is_changes_nothing_and_sending_nothing_more_ma
 }
 
 #[tokio::test]
-async fn a_worker_makes_the_file_of_an_upload_whose_process_has_ended() {
+async fn a_worker_creates_the_file_of_an_upload_whose_process_has_crashed() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let path = whole_upload(&house, &person).await;
@@ -780,7 +781,7 @@ async fn a_worker_makes_the_file_of_an_upload_whose_process_has_ended() {
     );
     assert_eq!(house.count("files").await, 1);
 
-    // A large one asks for it before its parts are made an object.
+    // A large upload enqueues this before its parts are assembled.
     let large = pattern(9 * MIB);
     let begun = try_create(
         &house,
@@ -795,7 +796,7 @@ async fn a_worker_makes_the_file_of_an_upload_whose_process_has_ended() {
 }
 
 #[tokio::test]
-async fn what_an_upload_is_going_to_take_is_reserved_before_it_comes_however_many_begin() {
+async fn the_length_of_an_upload_is_reserved_even_for_concurrent_uploads() {
     let stage = Stage::open().await.with("PLINTH_FILES_QUOTA", "1MiB");
     let house = House::on(stage.with("PLINTH_FILES_MAX_SIZE", "1MiB")).await;
     let person = house.person("ada").await;
@@ -806,7 +807,7 @@ async fn what_an_upload_is_going_to_take_is_reserved_before_it_comes_however_man
     let (begun, refused): (Vec<_>, Vec<_>) = answers
         .into_iter()
         .partition(|answer| answer.status == StatusCode::CREATED);
-    assert_eq!(begun.len(), 10, "as many as there is room for");
+    assert_eq!(begun.len(), 10, "as many as fit into the quota");
     for answer in &refused {
         answer.problem(409, "quota_exceeded");
     }
@@ -829,7 +830,7 @@ async fn what_an_upload_is_going_to_take_is_reserved_before_it_comes_however_man
         1
     );
 
-    // One whose length is not known reserves what comes, before it is kept.
+    // An upload without a known length reserves bytes before it stores them.
     let deferred = [("upload-defer-length", "1")];
     let begun = try_create(&house, &person, &deferred, Some(pattern(900 * 1024))).await;
     assert_eq!(begun.status, StatusCode::CREATED);
@@ -849,7 +850,7 @@ async fn what_an_upload_is_going_to_take_is_reserved_before_it_comes_however_man
 }
 
 #[tokio::test]
-async fn an_account_has_only_so_many_unfinished_uploads_and_each_is_in_the_audit_log() {
+async fn an_account_has_a_limited_number_of_unfinished_uploads_and_each_is_audited() {
     let stage = Stage::open()
         .await
         .with("PLINTH_FILES_UNFINISHED_UPLOADS", "3");
@@ -865,12 +866,12 @@ async fn an_account_has_only_so_many_unfinished_uploads_and_each_is_in_the_audit
     let (begun, refused): (Vec<_>, Vec<_>) = answers
         .into_iter()
         .partition(|answer| answer.status == StatusCode::CREATED);
-    assert_eq!(begun.len(), 2, "three with the direct one");
+    assert_eq!(begun.len(), 2, "three including the direct upload");
     for answer in &refused {
         answer.problem(409, "too_many_unfinished_uploads");
     }
     create(&house, &other, 4).await;
-    // One that becomes a file, and one that is given up, make room.
+    // An upload that becomes a file, and one that is abandoned, make room.
     let path = begun[0].header("location").expect("a place");
     append(&house, &person, path, 0, b"text".to_vec(), &[])
         .await

@@ -1,5 +1,5 @@
-//! Passkeys by an authenticator and a client that others wrote: what they understand of our options, and what we
-//! understand of their answers, is WebAuthn's and not only our own reading of it.
+//! Passkeys with an authenticator and a client by other authors, so that both sides follow WebAuthn
+//! and not only our own reading of it.
 
 use std::pin::Pin;
 
@@ -17,7 +17,7 @@ use crate::house::{House, PASSWORD, Person};
 const ORIGIN: &str = "http://localhost:8080";
 const DOMAIN: &str = "localhost";
 
-/// Somebody at the authenticator who agrees and proves it.
+/// A user at the authenticator who agrees and is verified.
 struct Holder;
 
 impl UserValidationMethod for Holder {
@@ -34,7 +34,7 @@ impl UserValidationMethod for Holder {
         'method: 'future,
         Self: 'future,
     {
-        // Nobody is verified who need not be, so that the options have to ask for it.
+        // Verifies the user only if required, so that the options have to require it.
         Box::pin(async move {
             Ok(UserCheck {
                 presence: true,
@@ -52,9 +52,9 @@ impl UserValidationMethod for Holder {
     }
 }
 
-/// A browser with an authenticator that has room for one passkey and is switched on for each ceremony.
+/// A browser with an authenticator for one passkey, which is active during ceremonies only.
 struct Browser {
-    /// Whether the authenticator counts its proofs; what is synchronised between devices does not.
+    /// Whether the authenticator counts its signatures; synchronized passkeys do not.
     counts: bool,
     passkey: Option<Passkey>,
 }
@@ -127,7 +127,7 @@ async fn enrol(house: &House, person: &Person, browser: &mut Browser) {
         .expect(StatusCode::CREATED);
 }
 
-/// Logs in by the passkey alone, without a name.
+/// Logs in with the passkey alone, without a user name.
 async fn log_in(house: &House, browser: &mut Browser) -> Value {
     let asked = house
         .post("/v1/auth/passkeys/login/start", &json!({}))
@@ -141,7 +141,7 @@ async fn log_in(house: &House, browser: &mut Browser) -> Value {
         .expect(StatusCode::OK)
 }
 
-/// How the person of these tokens has proved who he is.
+/// Returns the authentication methods of the session of these tokens.
 async fn methods(house: &House, person: &Person, tokens: &Value) -> Value {
     let person = person.with(tokens);
     let sessions = person

@@ -1,12 +1,12 @@
-//! Fields that only the house sets, in the bodies of others (mass assignment).
+//! Bodies with fields that only the server sets (mass assignment).
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::house::{House, PASSWORD};
 
-/// What somebody would like to be said of himself.
-fn wishes() -> Vec<(&'static str, Value)> {
+/// Fields that a client must not be able to set.
+fn forbidden_fields() -> Vec<(&'static str, Value)> {
     vec![
         ("id", json!("01937b1e-0000-7000-8000-000000000001")),
         ("role", json!("admin")),
@@ -25,7 +25,7 @@ fn wishes() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn nobody_gives_himself_a_role_or_a_verification() {
+async fn no_client_can_set_its_own_role_or_verification() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let before = house.user(person.id).await;
@@ -58,7 +58,7 @@ async fn nobody_gives_himself_a_role_or_a_verification() {
         ),
     ];
     for (method, path, body) in bodies {
-        for (field, value) in wishes() {
+        for (field, value) in forbidden_fields() {
             let mut body = body.clone();
             body[field] = value;
             let refused = person.send(&house, method.clone(), path, &body).await;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::house::{Answer, House};
 
-/// A request without credentials and what it must be answered with.
+/// A request without credentials, and the expected error.
 struct Case {
     name: &'static str,
     method: Method,
@@ -51,7 +51,7 @@ fn cases() -> Vec<Case> {
         json_case("no body", REGISTER, "", MALFORMED, &[]),
         json_case("cut JSON", REGISTER, "{\"email\":\"a@b", MALFORMED, &[]),
         json_case(
-            "a member that is there twice",
+            "a repeated member",
             LOGIN,
             "{\"email\":\"a@b.cd\",\"email\":\"c@b.cd\",\"password\":\"long enough\"}",
             MALFORMED,
@@ -67,7 +67,7 @@ fn cases() -> Vec<Case> {
         ),
         json_case("endless nesting", REGISTER, deep, MALFORMED, &[]),
         json_case(
-            "a number beyond all",
+            "a number out of range",
             LOGIN,
             "{\"email\":1e999}",
             MALFORMED,
@@ -83,7 +83,7 @@ fn cases() -> Vec<Case> {
             &["/email missing", "/password missing"],
         ),
         json_case(
-            "wrong types, all of them told",
+            "several wrong types",
             REGISTER,
             "{\"email\":7,\"password\":[],\"display_name\":{}}",
             INVALID,
@@ -186,7 +186,7 @@ fn cases() -> Vec<Case> {
             &[],
         ),
         json_case(
-            "a token of nothing",
+            "an empty token",
             "/v1/auth/verify-email",
             "{\"token\":\"\",\"password\":\"x\"}",
             INVALID,
@@ -200,7 +200,7 @@ fn cases() -> Vec<Case> {
             &["/token invalid_token"],
         ),
         json_case(
-            "a refresh token of nothing",
+            "an empty refresh token",
             "/v1/auth/refresh",
             "{\"refresh_token\":\"x\"}",
             (401, "invalid_refresh_token"),
@@ -254,7 +254,7 @@ fn cases() -> Vec<Case> {
         Case {
             content_type: None,
             ..json_case(
-                "none at all",
+                "an empty media type",
                 REGISTER,
                 "{}",
                 (415, "unsupported_media_type"),
@@ -293,7 +293,7 @@ fn cases() -> Vec<Case> {
             &[],
         ),
         json_case(
-            "a path out of the house",
+            "a path traversal",
             "/v1/../../etc/passwd",
             "{}",
             (404, "not_found"),
@@ -317,7 +317,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn each_gets_a_clear_problem_and_nothing_is_stored() {
+async fn each_case_gets_a_clear_problem_and_stores_nothing() {
     let house = House::open().await;
     for case in cases() {
         let mut request = house
@@ -348,7 +348,7 @@ async fn each_gets_a_clear_problem_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn every_field_that_is_wrong_is_named_in_a_sentence() {
+async fn every_wrong_field_is_reported_with_a_sentence() {
     let house = House::open().await;
     let problem = house
         .post(REGISTER, &json!({ "email": 1, "x": 2 }))

@@ -1,4 +1,4 @@
-//! Forms that no library would write, forms of libraries that send more than files, and names that are paths.
+//! Malformed forms, forms of libraries with additional fields, and file names that are paths.
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use crate::house::{Answer, House, Person, text};
 use crate::raw;
 
-/// A form as a client's library would never write it.
+/// Sends a form that no client library would write.
 async fn raw_form(house: &House, person: &Person, content_type: &str, body: Vec<u8>) -> Answer {
     let request = person
         .request(house, Method::POST, "/v1/files")
@@ -15,7 +15,7 @@ async fn raw_form(house: &House, person: &Person, content_type: &str, body: Vec<
     Answer::of(request).await
 }
 
-/// Name, content type, body; then what it is answered with: status and code, faults.
+/// Cases have a name, a content type and a body, then the expected status and code, and faults.
 type Case = (
     &'static str,
     &'static str,
@@ -26,7 +26,7 @@ type Case = (
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-async fn broken_forms_are_refused_and_leave_nothing() {
+async fn malformed_forms_are_refused_and_store_nothing() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let form = "multipart/form-data; boundary=b";
@@ -73,7 +73,7 @@ async fn broken_forms_are_refused_and_leave_nothing() {
             &[],
         ),
         (
-            "cut within the end",
+            "cut within the last boundary",
             form,
             part("name=\"file\"; filename=\"a\"", "\r\n--b"),
             (400, "malformed_form"),
@@ -124,7 +124,7 @@ async fn broken_forms_are_refused_and_leave_nothing() {
             &["/file too_short"],
         ),
         (
-            "a name that shows nothing",
+            "an invisible name",
             form,
             part("name=\"file\"; filename=\"\u{200b}\"", whole),
             (422, "validation_failed"),
@@ -152,9 +152,9 @@ async fn broken_forms_are_refused_and_leave_nothing() {
     person.upload(&house, "good.txt", b"good".to_vec()).await;
 }
 
-/// Each would be read for as long as it comes; what is announced is never sent.
+/// The declared body never arrives; each form must be refused early.
 #[tokio::test]
-async fn a_form_without_data_is_given_up() {
+async fn a_form_without_data_is_refused_early() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let request = format!(
@@ -200,7 +200,7 @@ async fn a_form_without_data_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_form_may_have_much_data_and_many_small_parts() {
+async fn a_form_can_have_much_data_and_many_small_parts() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let part = |disposition: &str, body: &str| {
@@ -230,9 +230,9 @@ async fn a_form_may_have_much_data_and_many_small_parts() {
     assert_eq!(made["items"].as_array().map(Vec::len), Some(100));
 }
 
-/// Uppy's XHR and FilePond as they are without settings, and a page's form.
+/// The forms of Uppy's XHR and FilePond with their defaults, and of a page.
 #[tokio::test]
-async fn forms_with_more_than_the_file_are_taken() {
+async fn forms_with_additional_fields_are_accepted() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let part = |disposition: &str, body: &str| {
@@ -279,7 +279,7 @@ async fn forms_with_more_than_the_file_are_taken() {
             "{client}"
         );
     }
-    // Without any name a part of the form's own field is the file, however large.
+    // Without any file name, a part of the form's own field is the file, whatever its size.
     for size in [5, 100_000] {
         let form = Form::new()
             .text("a", "b")
@@ -299,7 +299,7 @@ async fn forms_with_more_than_the_file_are_taken() {
 }
 
 #[tokio::test]
-async fn names_are_cleaned_as_far_as_they_can_be() {
+async fn file_names_are_cleaned() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let [long, cut] = [85, 83].map(|characters| format!("{}.txt", "中".repeat(characters)));

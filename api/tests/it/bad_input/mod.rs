@@ -1,5 +1,5 @@
-//! Bad input, one row a case; later capabilities add rows. Each gets a clear problem, nothing is stored, and the
-//! process goes on.
+//! Bad input, one row per case. Each gets a clear problem, nothing is stored, and the process
+//! survives.
 
 mod assignment;
 mod bodies;

@@ -1,4 +1,4 @@
-//! Access tokens that nobody gave out.
+//! Access tokens that the server did not issue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::house::{Answer, House, PASSWORD};
 
-/// A token's three parts, one of them replaced.
+/// Replaces one of the three parts of a token.
 fn with_part(token: &str, part: usize, text: &str) -> String {
     let mut parts: Vec<&str> = token.split('.').collect();
     parts[part] = text;
@@ -89,7 +89,7 @@ async fn forged_tokens_are_refused() {
         .problem(401, "authentication_required");
 }
 
-/// An address, and how often somebody has connected to it.
+/// Returns an address, and the number of connections to it.
 async fn trap() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -104,7 +104,7 @@ async fn trap() -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_token_signed_with_a_key_that_it_brings_or_names_is_refused() {
+async fn a_token_with_an_embedded_or_referenced_key_is_refused() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut parts = person.access_token.split('.');
@@ -126,7 +126,7 @@ async fn a_token_signed_with_a_key_that_it_brings_or_names_is_refused() {
     let x = URL_SAFE_NO_PAD.encode(&public);
     let jwk = |kid: &Value| json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x });
     let (url, fetched) = trap().await;
-    // The claims are those of a valid token, so only the key is wrong.
+    // The claims are those of a valid token, so that only the key is wrong.
     let with = |changes: Value| {
         let mut header = header.clone();
         for (name, value) in changes.as_object().expect("an object") {
@@ -164,7 +164,7 @@ async fn a_token_signed_with_a_key_that_it_brings_or_names_is_refused() {
         let signature = attacker.sign(signed.as_bytes());
         let checked =
             UnparsedPublicKey::new(&ED25519, &public).verify(signed.as_bytes(), signature.as_ref());
-        assert!(checked.is_ok(), "by the attacker's key it is right");
+        assert!(checked.is_ok(), "it verifies with the attacker's key");
         let answer = ask(&format!(
             "{signed}.{}",
             URL_SAFE_NO_PAD.encode(signature.as_ref())
@@ -174,7 +174,7 @@ async fn a_token_signed_with_a_key_that_it_brings_or_names_is_refused() {
         answer.problem(401, "invalid_token");
     }
 
-    // Another algorithm, whose secret would be our public key.
+    // A symmetric algorithm, with our public key as the secret.
     let public = URL_SAFE_NO_PAD
         .decode(ours["x"].as_str().expect("a text"))
         .expect("base64");
@@ -199,7 +199,7 @@ async fn a_token_signed_with_a_key_that_it_brings_or_names_is_refused() {
     assert_eq!(
         fetched.load(Ordering::SeqCst),
         0,
-        "no key is fetched from where a token says"
+        "no key is fetched from a URL in a token"
     );
     ask(&person.access_token).await.expect(StatusCode::OK);
 }

@@ -1,10 +1,10 @@
-//! What is no HTTP, or stops in the middle.
+//! Input that is not HTTP, and requests that end early.
 
 use crate::house::House;
 use crate::raw;
 
 #[tokio::test]
-async fn what_is_no_http_ends_its_connection_and_nothing_else() {
+async fn input_that_is_not_http_closes_only_its_connection() {
     let house = House::open().await;
     let huge = format!(
         "GET /v1/me HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
@@ -32,12 +32,12 @@ async fn what_is_no_http_ends_its_connection_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_length_beside_a_transfer_encoding_does_not_count() {
+async fn a_content_length_beside_a_transfer_encoding_is_ignored() {
     let house = House::open().await;
     let body = "{\"email\":\"nobody@example.org\",\"password\":\"a wrong guess\"}";
     let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     for length in ["4".to_owned(), chunks.len().to_string(), "99999".to_owned()] {
-        // What a length would leave over is what somebody wants to be taken for the next request.
+        // With the length, the rest would be taken for the next request (request smuggling).
         let request = format!(
             "POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{chunks}"
         );
@@ -48,7 +48,7 @@ async fn a_length_beside_a_transfer_encoding_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_body_that_stops_is_given_up() {
+async fn a_body_that_stalls_is_aborted() {
     let stage = plinth_testkit::Stage::open()
         .await
         .with("PLINTH_API_REQUEST_TIMEOUT", "500ms");

@@ -1,4 +1,4 @@
-//! One whole answer of each operation.
+//! One complete response of each operation.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::requests::{open, open_for, prepare};
 
 #[rstest]
 #[tokio::test]
-async fn an_operation_answers_as_in_its_snapshot(
+async fn an_operation_responds_as_in_its_snapshot(
     #[values(
         "Account",
         "Audit",
@@ -27,7 +27,7 @@ async fn an_operation_answers_as_in_its_snapshot(
     let shared = open().await;
     for operation in tagged(tag) {
         let own;
-        let house = if shows_what_others_did(&operation) {
+        let house = if depends_on_other_requests(&operation) {
             own = open_for(&operation).await;
             &own
         } else {
@@ -51,13 +51,13 @@ async fn an_operation_answers_as_in_its_snapshot(
     }
 }
 
-/// Returns whether the answer depends on more than what its caller did, so that no other operation
-/// may have been tried before. Starting an API for each operation would take minutes.
-fn shows_what_others_did(operation: &Operation) -> bool {
+/// Returns whether the response depends on other requests, so that the operation needs an API of
+/// its own. Starting one for each operation would take minutes.
+fn depends_on_other_requests(operation: &Operation) -> bool {
     operation.is_of_administrators() || operation.path.starts_with("/v1/content/")
 }
 
-/// The operations of this capability, of which there is at least one.
+/// Returns the operations with this tag, at least one.
 fn tagged(tag: &str) -> Vec<Operation> {
     let is_tagged = |operation: &Operation| operation.description["tags"][0] == tag;
     let found: Vec<_> = operations(&present_document())
@@ -69,7 +69,7 @@ fn tagged(tag: &str) -> Vec<Operation> {
 }
 
 #[test]
-fn each_operation_has_a_snapshot_and_each_snapshot_an_operation() {
+fn operations_and_snapshots_correspond() {
     let document = present_document();
     let operations: BTreeSet<_> = operations(&document)
         .iter()
@@ -78,7 +78,7 @@ fn each_operation_has_a_snapshot_and_each_snapshot_an_operation() {
     assert_eq!(names_in("tests/it/snapshots"), operations);
 }
 
-/// The names of the snapshots in a folder of this crate.
+/// Returns the names of the snapshots in a folder of this crate.
 pub(super) fn names_in(folder: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = std::fs::read_dir(folder)

@@ -1,5 +1,5 @@
-//! What a client of one document cannot rely on under another one. Additions are no difference, nor are descriptions, an
-//! enum in the place of any string, or a bound that was not documented.
+//! Incompatible differences between two documents. Additions, descriptions, an enum instead of a
+//! string, and a limit that was not documented are compatible.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ enum Direction {
     Response,
 }
 
-/// Returns each difference as one line: where it is, and what changed.
+/// Returns each difference as one line: the place and the change.
 pub(super) fn differences(before: &Value, after: &Value) -> Vec<String> {
     let mut comparison = Comparison {
         before,
@@ -26,12 +26,12 @@ pub(super) fn differences(before: &Value, after: &Value) -> Vec<String> {
 struct Comparison<'a> {
     before: &'a Value,
     after: &'a Value,
-    /// Schemas that refer to themselves, or are referred to often, are compared once.
+    /// Schemas that were compared already, because they can be recursive.
     seen: HashSet<(String, String, Direction)>,
     found: Vec<String>,
 }
 
-/// A schema that refers to no other one.
+/// A schema without references.
 struct Resolved<'a> {
     schema: &'a Value,
     reference: String,
@@ -171,7 +171,7 @@ impl<'a> Comparison<'a> {
         }
         let (before, after) = (before.schema, after.schema);
         self.same(&format!("{place}, type"), &before["type"], &after["type"]);
-        // What was not documented may be documented now.
+        // Documenting something new is compatible.
         for key in [
             "format",
             "maxItems",
@@ -257,7 +257,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// Follows `$ref`, and `allOf` of one schema, by which a reference gets a description of its own.
+/// Follows `$ref`, and an `allOf` of one schema, which gives a reference a description.
 fn resolve<'a>(document: &'a Value, schema: &'a Value) -> Resolved<'a> {
     let nullable = schema["nullable"] == true;
     if let Some(reference) = schema["$ref"].as_str() {

@@ -1,4 +1,4 @@
-//! The document, compared with a copy of it from before the code was renamed and rewritten.
+//! Compares the document with a frozen copy from before the code was renamed.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::operations::present_document;
 const FROZEN: &str = include_str!("frozen.json");
 
 #[test]
-fn the_document_keeps_all_that_the_frozen_one_promises() {
+fn the_document_is_compatible_with_the_frozen_copy() {
     let frozen: Value = serde_json::from_str(FROZEN).expect("the frozen document is JSON");
     let found = differences(&frozen, &present_document());
     assert!(
@@ -20,7 +20,7 @@ fn the_document_keeps_all_that_the_frozen_one_promises() {
     );
 }
 
-/// A document with one operation that takes and answers an account.
+/// Returns a document with one operation that accepts and returns an account.
 fn document() -> Value {
     json!({
         "paths": { "/accounts": { "post": {
@@ -47,11 +47,11 @@ fn document() -> Value {
     })
 }
 
-/// The document with the value at this pointer replaced, or removed if it is null.
+/// Returns the document with the value at this pointer replaced, or removed if it is null.
 fn changed(pointer: &str, value: Value) -> Value {
     let mut document = document();
     let (parent, name) = pointer.rsplit_once('/').expect("a pointer below the root");
-    let parent = document.pointer_mut(parent).expect("the parent is there");
+    let parent = document.pointer_mut(parent).expect("the parent exists");
     let parent = parent.as_object_mut().expect("the parent is an object");
     if value.is_null() {
         parent.remove(name);
@@ -78,7 +78,7 @@ fn changed(pointer: &str, value: Value) -> Value {
 #[case("/components/schemas/Account/properties/state/enum", json!(["active"]),
     &["POST /accounts, body/state: the value \"suspended\" is missing",
       "POST /accounts, answer 201/state: the value \"suspended\" is missing"])]
-fn what_a_client_relies_on_is_missed(
+fn an_incompatible_change_is_reported(
     #[case] pointer: &str,
     #[case] value: Value,
     #[case] expected: &[&str],
@@ -93,6 +93,6 @@ fn what_a_client_relies_on_is_missed(
 #[case("/components/schemas/Account/properties/note/maxLength", json!(10))]
 #[case("/components/schemas/Account/properties/state/enum", json!(["active", "suspended", "deleting"]))]
 #[case("/paths/~1accounts/get", json!({ "operationId": "listAccounts" }))]
-fn an_addition_is_no_difference(#[case] pointer: &str, #[case] value: Value) {
+fn an_addition_is_compatible(#[case] pointer: &str, #[case] value: Value) {
     assert_eq!(differences(&document(), &changed(pointer, value)), [""; 0]);
 }

@@ -1,5 +1,5 @@
-//! The behaviour on the wire, pinned: one whole answer of each operation, one problem of each kind that is easy to
-//! reach, and a frozen copy of the document.
+//! The pinned behaviour on the wire: one complete response of each operation, one problem of each
+//! kind that is easy to cause, and a frozen copy of the document.
 
 mod answers;
 mod difference;

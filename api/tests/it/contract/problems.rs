@@ -1,4 +1,4 @@
-//! One whole problem of each kind that is easy to reach.
+//! One complete problem of each kind that is easy to cause.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::house::{Answer, House, Person, text};
 
 const FOLDER: &str = "../snapshots/problems";
 
-/// A request, and the problem that it is answered with.
+/// A request, and the expected problem.
 struct Case {
     name: &'static str,
     request: RequestBuilder,
@@ -30,7 +30,7 @@ fn case(name: &'static str, request: RequestBuilder, (status, code): (u16, &'sta
     }
 }
 
-/// An API, and a person with a file who asks it.
+/// An API, and a person with a file.
 struct Scene {
     house: House,
     person: Person,
@@ -92,7 +92,7 @@ impl Scene {
             .header("content-type", "application/offset+octet-stream")
     }
 
-    /// The requests whose answers do not depend on each other.
+    /// Returns the requests whose responses do not depend on each other.
     #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn cases(&self) -> Vec<Case> {
         const INVALID: (u16, &str) = (422, "validation_failed");
@@ -220,7 +220,7 @@ async fn a_problem_is_as_in_its_snapshot() {
     for case in scene.cases() {
         pin(case).await;
     }
-    // After some guesses the next one has to wait.
+    // After several guesses, the next one has to wait.
     for _ in 0..5 {
         scene
             .login("a wrong guess")
@@ -242,7 +242,7 @@ async fn a_problem_is_as_in_its_snapshot() {
         (401, "token_expired"),
     ))
     .await;
-    // The session goes on, but its login is too old for what needs a fresh one.
+    // The session is valid, but its login is too old for a sensitive operation.
     let body = json!({ "refresh_token": scene.person.refresh_token });
     let refreshed = scene.post("/v1/auth/refresh", &body);
     let tokens = Answer::of(refreshed).await.expect(StatusCode::OK);

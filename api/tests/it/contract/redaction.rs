@@ -1,5 +1,6 @@
-//! Placeholders in the place of what differs from run to run. Equal ids and secrets get equal placeholders, so that a
-//! snapshot still shows what belongs together. Times are not numbered: how often the clock is read is no promise.
+//! Placeholders for values that differ between runs. Equal ids and secrets get equal placeholders,
+//! so that a snapshot shows what belongs together. Times are not numbered: the number of clock
+//! reads is not part of the contract.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -7,14 +8,14 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 use serde_json::Value;
 
-/// What becomes the same text wherever it stands.
+/// Patterns that are replaced by a constant text.
 const FIXED: &[(&str, &str)] = &[
     ("[time]", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"),
     (
         "[date]",
         r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT",
     ),
-    // A signed request of S3 (Signature Version 4 in the query).
+    // A presigned request of S3 (Signature Version 4 in the query).
     ("X-Amz-Credential=[key]", r"X-Amz-Credential=[A-Za-z0-9_-]+"),
     ("[time]", r"\d{8}T\d{6}Z"),
     ("%2F[date]%2F", r"%2F\d{8}%2F"),
@@ -27,7 +28,7 @@ const FIXED: &[(&str, &str)] = &[
     ("[code]", r"^\d{6}$"),
 ];
 
-/// What is numbered in the order of its first appearance.
+/// Patterns that are numbered in the order of their first occurrence.
 const NUMBERED: &[(&str, &str)] = &[
     (
         "uuid",
@@ -41,10 +42,10 @@ const NUMBERED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Long text of base64url: a token if it has letters of both cases.
+/// Long base64url text: a token if it has letters of both cases.
 const TOKEN: &str = r"[A-Za-z0-9_-]{22,}";
 
-/// Members of JSON that are random and too short, or too long, to look it.
+/// Members of JSON with random values that no pattern matches.
 const MEMBERS: &[(&str, &str)] = &[
     ("hint", "hint"),
     ("kid", "kid"),
@@ -66,7 +67,7 @@ static TOKEN_PATTERN: LazyLock<Regex> =
 /// The placeholders of one snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Redaction {
-    /// The number of each value, by its kind.
+    /// The numbers of values, by kind.
     numbers: HashMap<&'static str, HashMap<String, usize>>,
 }
 
@@ -75,10 +76,10 @@ impl Redaction {
     pub(super) fn text(&mut self, text: &str) -> String {
         let marked = PATTERN.replace_all(text, |found: &Captures<'_>| {
             let value = found.get(0).expect("the whole match").as_str();
-            // Each pattern is one group; none has groups of its own.
+            // Each pattern is one group, and none has groups of its own.
             let index = (1..found.len())
                 .find(|index| found.get(*index).is_some())
-                .expect("one of them")
+                .expect("one group matches")
                 - 1;
             match FIXED.get(index) {
                 Some((replacement, _)) => (*replacement).to_owned(),
@@ -97,7 +98,7 @@ impl Redaction {
         marked.into_owned()
     }
 
-    /// Puts placeholders into every text of the value.
+    /// Replaces values in every text of the JSON value.
     pub(super) fn json(&mut self, value: &mut Value) {
         match value {
             Value::String(text) => *text = self.text(text),
@@ -146,7 +147,7 @@ fn equal_values_get_equal_placeholders() {
 }
 
 #[test]
-fn what_is_the_same_in_every_run_stays() {
+fn values_that_never_change_are_kept() {
     let digest = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1";
     for text in [
         digest,

@@ -1,4 +1,4 @@
-//! Snapshots: a request, and its whole answer, as text.
+//! Snapshots of a request and its complete response, as text.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,10 @@ use super::redaction::Redaction;
 use crate::files::unpacked;
 use crate::house::Answer;
 
-/// Where the snapshots are, from here.
+/// The folder of the snapshots, relative to this file.
 pub(super) const FOLDER: &str = "../snapshots";
 
-/// Sends the request and compares it and its answer with the snapshot of this name in this folder.
+/// Sends the request, and compares it and its response with a snapshot.
 pub(super) async fn compare(folder: &str, name: &str, request: RequestBuilder) -> Answer {
     let sent = request
         .try_clone()
@@ -49,12 +49,12 @@ fn render(request: &Request, answer: &Answer) -> String {
         .and_then(reqwest::Body::as_bytes)
         .unwrap_or_default();
     message(&mut text, request.headers(), body, &mut redaction);
-    write!(text, "\nHTTP {}\n", answer.status).expect("a text can be written to");
+    write!(text, "\nHTTP {}\n", answer.status).expect("writing to a String never fails");
     message(&mut text, &answer.headers, &answer.bytes, &mut redaction);
     text
 }
 
-/// Appends the headers, sorted by their names, and the body.
+/// Appends the headers, sorted by name, and the body.
 fn message(text: &mut String, headers: &HeaderMap, body: &[u8], redaction: &mut Redaction) {
     let kind = headers
         .get("content-type")
@@ -65,26 +65,28 @@ fn message(text: &mut String, headers: &HeaderMap, body: &[u8], redaction: &mut 
     lines.sort_by_key(|(name, _)| name.as_str());
     for (name, value) in lines {
         let value = String::from_utf8_lossy(value.as_bytes());
-        // JSON is as long as its ids and times happen to be.
+        // The length of JSON depends on its ids and times.
         let value = if is_json && name == "content-length" {
             "[length]"
         } else {
             &*value
         };
-        writeln!(text, "{name}: {}", redaction.text(value)).expect("a text can be written to");
+        writeln!(text, "{name}: {}", redaction.text(value))
+            .expect("writing to a String never fails");
     }
     if !body.is_empty() {
-        writeln!(text, "\n{}", shown(kind, body, redaction)).expect("a text can be written to");
+        writeln!(text, "\n{}", render_body(kind, body, redaction))
+            .expect("writing to a String never fails");
     }
 }
 
-fn shown(kind: &str, body: &[u8], redaction: &mut Redaction) -> String {
-    // A request may be malformed on purpose.
+fn render_body(kind: &str, body: &[u8], redaction: &mut Redaction) -> String {
+    // A request can be malformed on purpose.
     if kind.contains("json")
         && let Ok(mut value) = serde_json::from_slice::<Value>(body)
     {
         redaction.json(&mut value);
-        return serde_json::to_string_pretty(&value).expect("a value can be written");
+        return serde_json::to_string_pretty(&value).expect("a value can be serialized");
     }
     if kind == "application/zip" {
         let entry = |(name, bytes): (String, Vec<u8>)| format!("{name}: {}", digest(&bytes));

@@ -1,4 +1,4 @@
-//! Direct uploads: bytes go to S3 by themselves, and are a file when they were read back and found right.
+//! Direct uploads: the client sends the bytes to S3, and they become a file once they are verified.
 
 mod room;
 mod sending;
@@ -29,13 +29,13 @@ async fn open() -> House {
     .await
 }
 
-fn announced(name: &str, bytes: &[u8]) -> Value {
+fn declaration(name: &str, bytes: &[u8]) -> Value {
     json!({ "filename": name, "size": bytes.len(), "sha256": hex(&sha256(bytes)) })
 }
 
 pub(crate) async fn begin(house: &House, person: &Person, name: &str, bytes: &[u8]) -> Value {
     person
-        .post(house, DIRECT, &announced(name, bytes))
+        .post(house, DIRECT, &declaration(name, bytes))
         .await
         .expect(StatusCode::CREATED)
 }
@@ -44,7 +44,7 @@ fn path(begun: &Value) -> String {
     format!("{DIRECT}/{}", text(&begun["upload"]["id"]))
 }
 
-/// Sends what was signed, as any HTTP client does.
+/// Sends a signed request like any HTTP client.
 pub(crate) async fn send(house: &House, signed: &Value, bytes: Vec<u8>) -> StatusCode {
     let method: Method = text(&signed["method"]).parse().expect("a method");
     let mut request = house
@@ -57,7 +57,7 @@ pub(crate) async fn send(house: &House, signed: &Value, bytes: Vec<u8>) -> Statu
     request.send().await.expect("S3 answers").status()
 }
 
-/// Does what the worker does with the jobs that were asked for.
+/// Runs the enqueued verification jobs like the worker.
 async fn verify(house: &House) {
     let settings = house.stage.settings().files;
     let files = Files::new(&house.stores, Limits::of(&settings), &settings.presets);
@@ -87,7 +87,7 @@ async fn jobs(house: &House, kind: &str, field: &str) -> Vec<BlobId> {
     found.into_iter().map(BlobId).collect()
 }
 
-/// A file that came directly, and its upload.
+/// Uploads a file directly, and returns its upload.
 async fn uploaded(house: &House, person: &Person, name: &str, bytes: &[u8]) -> Value {
     let begun = begin(house, person, name, bytes).await;
     assert_eq!(
@@ -108,7 +108,7 @@ async fn uploaded(house: &House, person: &Person, name: &str, bytes: &[u8]) -> V
     upload
 }
 
-async fn is_counted(house: &House, bytes: usize, reserved: usize, files: usize) {
+async fn assert_usage(house: &House, bytes: usize, reserved: usize, files: usize) {
     let query = "SELECT bytes, reserved, files FROM storage_usage";
     let row: (i64, i64, i64) = sqlx::query_as(query)
         .fetch_one(&house.stores.db)
@@ -118,7 +118,7 @@ async fn is_counted(house: &House, bytes: usize, reserved: usize, files: usize) 
     assert_eq!([row.0, row.1, row.2], expected);
 }
 
-/// How many abandoned uploads went.
+/// Returns the number of removed abandoned uploads.
 async fn clean_up(house: &House) -> u64 {
     let request = cleanup::Request {
         only: vec![Kind::AbandonedUploads],

@@ -1,17 +1,17 @@
-//! What is announced is set aside, and given back where nothing comes of it.
+//! Declared bytes are reserved, and released if the upload does not complete.
 
 use plinth_testkit::Stage;
 use reqwest::StatusCode;
 use serde_json::json;
 
 use super::{
-    DIRECT, PART, announced, begin, clean_up, is_counted, open, path, send, uploaded, verify,
+    DIRECT, PART, assert_usage, begin, clean_up, declaration, open, path, send, uploaded, verify,
 };
 use crate::files::{content, pattern};
 use crate::house::{House, PASSWORD, text};
 
 #[tokio::test]
-async fn what_is_announced_is_set_aside_at_once_however_many_announce() {
+async fn declared_bytes_are_reserved_at_once_even_for_concurrent_uploads() {
     let stage = Stage::open()
         .await
         .with("PLINTH_FILES_DIRECT_UPLOADS", "true");
@@ -22,28 +22,28 @@ async fn what_is_announced_is_set_aside_at_once_however_many_announce() {
     )
     .await;
     let person = house.person("ada").await;
-    let announced = announced("a.bin", &pattern(100 * 1024));
-    let begins = (0..50).map(|_| person.post(&house, DIRECT, &announced));
+    let declaration = declaration("a.bin", &pattern(100 * 1024));
+    let begins = (0..50).map(|_| person.post(&house, DIRECT, &declaration));
     let answers = futures_util::future::join_all(begins).await;
     let begun: Vec<_> = answers
         .iter()
         .filter(|answer| answer.status == StatusCode::CREATED)
         .collect();
-    assert_eq!(begun.len(), 10, "as many as there is room for");
+    assert_eq!(begun.len(), 10, "as many as fit into the quota");
     for refused in answers
         .iter()
         .filter(|answer| answer.status != StatusCode::CREATED)
     {
         refused.problem(409, "quota_exceeded");
     }
-    is_counted(&house, 0, 10 * 100 * 1024, 0).await;
+    assert_usage(&house, 0, 10 * 100 * 1024, 0).await;
     for answer in begun {
         person
             .delete(&house, &path(&answer.json()))
             .await
             .expect(StatusCode::NO_CONTENT);
     }
-    is_counted(&house, 0, 0, 0).await;
+    assert_usage(&house, 0, 0, 0).await;
     assert_eq!(
         (
             house.count("blobs").await,
@@ -51,7 +51,7 @@ async fn what_is_announced_is_set_aside_at_once_however_many_announce() {
         ),
         (0, 0)
     );
-    let mut large = announced;
+    let mut large = declaration;
     large["size"] = json!(1024 * 1024 + 1);
     person
         .post(&house, DIRECT, &large)
@@ -60,7 +60,7 @@ async fn what_is_announced_is_set_aside_at_once_however_many_announce() {
 }
 
 #[tokio::test]
-async fn an_account_with_all_the_files_it_may_have_begins_no_other() {
+async fn an_account_at_its_file_limit_can_start_no_upload() {
     let stage = Stage::open()
         .await
         .with("PLINTH_FILES_DIRECT_UPLOADS", "true");
@@ -73,10 +73,10 @@ async fn an_account_with_all_the_files_it_may_have_begins_no_other() {
     );
     person.upload(&house, "first.txt", b"first".to_vec()).await;
     person
-        .post(&house, DIRECT, &announced("a.txt", b"a"))
+        .post(&house, DIRECT, &declaration("a.txt", b"a"))
         .await
         .problem(409, "quota_exceeded");
-    // One that was begun when there was room is refused when there is none.
+    // An upload that started below the limit is refused at the limit.
     person
         .post(&house, &format!("{}/complete", path(&begun)), &json!({}))
         .await
@@ -90,11 +90,11 @@ async fn an_account_with_all_the_files_it_may_have_begins_no_other() {
         (&upload["state"], &upload["reason"]),
         (&json!("refused"), &json!("quota_exceeded"))
     );
-    is_counted(&house, 5, 0, 1).await;
+    assert_usage(&house, 5, 0, 1).await;
 }
 
 #[tokio::test]
-async fn uploads_that_stand_still_go_and_those_that_are_over_are_forgotten() {
+async fn stalled_uploads_are_removed_and_ended_ones_are_forgotten() {
     let house = open().await;
     let person = house.person("ada").await;
     let waiting = begin(&house, &person, "a.bin", &pattern(PART + 1)).await;
@@ -120,13 +120,13 @@ async fn uploads_that_stand_still_go_and_those_that_are_over_are_forgotten() {
     assert_eq!(
         house.count("direct_uploads").await,
         1,
-        "that which waits for us and not for its client"
+        "the upload that waits for the worker"
     );
-    is_counted(&house, 4, 8, 1).await;
+    assert_usage(&house, 4, 8, 1).await;
     house.stores.clock.advance(time::Duration::days(7));
     assert_eq!(clean_up(&house).await, 1);
     assert_eq!(house.count("direct_uploads").await, 0);
-    is_counted(&house, 4, 0, 1).await;
+    assert_usage(&house, 4, 0, 1).await;
     let key = format!("blobs/{}/content", text(&sent["upload"]["id"]));
     assert_eq!(
         house.stores.objects.size(&key).await.expect("answers"),

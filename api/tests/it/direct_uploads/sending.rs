@@ -1,16 +1,16 @@
-//! What is announced and sent becomes a file like any other.
+//! Declared and sent bytes become a regular file.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    DIRECT, PART, announced, begin, is_counted, open, path, purge, send, uploaded, verify,
+    DIRECT, PART, assert_usage, begin, declaration, open, path, purge, send, uploaded, verify,
 };
 use crate::files::{content, pattern};
 use crate::house::{Answer, House, text};
 
 #[tokio::test]
-async fn what_is_put_is_a_file_when_it_was_read_back_and_not_before() {
+async fn sent_bytes_become_a_file_only_after_verification() {
     let house = open().await;
     let person = house.person("ada").await;
     let bytes = pattern(100_000);
@@ -19,14 +19,14 @@ async fn what_is_put_is_a_file_when_it_was_read_back_and_not_before() {
         (&begun["upload"]["state"], &begun["upload"]["part_count"]),
         (&json!("waiting"), &json!(1))
     );
-    is_counted(&house, 0, bytes.len(), 0).await;
+    assert_usage(&house, 0, bytes.len(), 0).await;
     let mut headers: Vec<_> = begun["put"]["headers"]
         .as_object()
         .expect("headers")
         .keys()
         .collect();
     headers.sort();
-    // The list is documented: it is what a bucket's CORS has to allow.
+    // The documentation lists these headers for the CORS settings of a bucket.
     assert_eq!(headers, ["if-none-match", "x-amz-checksum-sha256"]);
     assert_eq!(
         send(&house, &begun["put"], bytes.clone()).await,
@@ -42,7 +42,7 @@ async fn what_is_put_is_a_file_when_it_was_read_back_and_not_before() {
     assert_eq!(
         person.get(&house, "/v1/files").await.json()["items"],
         json!([]),
-        "there is no file yet"
+        "the file does not exist yet"
     );
     let job = person
         .get(&house, &format!("/v1/me/jobs/{}", text(&upload["job_id"])))
@@ -63,7 +63,7 @@ async fn what_is_put_is_a_file_when_it_was_read_back_and_not_before() {
         (&file["name"], &file["size"]),
         (&json!("plan.bin"), &json!(100_000))
     );
-    is_counted(&house, bytes.len(), 0, 1).await;
+    assert_usage(&house, bytes.len(), 0, 1).await;
     assert!(content(&house, &person, &id, &[]).await.bytes == bytes);
     let part = content(&house, &person, &id, &[("range", "bytes=70000-70009")]).await;
     assert_eq!(
@@ -76,13 +76,13 @@ async fn what_is_put_is_a_file_when_it_was_read_back_and_not_before() {
             .await,
         1
     );
-    // A verification that comes again, as after a worker's death, finds nothing to do.
+    // A repeated verification, as after a worker crash, has no effect.
     verify(&house).await;
-    is_counted(&house, bytes.len(), 0, 1).await;
+    assert_usage(&house, bytes.len(), 0, 1).await;
 }
 
 #[tokio::test]
-async fn a_file_that_came_directly_is_like_any_other() {
+async fn a_directly_uploaded_file_behaves_like_any_other() {
     let house = open().await;
     let person = house.person("ada").await;
     let bytes = b"the first text".to_vec();
@@ -93,8 +93,8 @@ async fn a_file_that_came_directly_is_like_any_other() {
         .expect(StatusCode::OK);
     assert_eq!(file["content_type"], "text/plain");
 
-    // Another version, directly; the first one comes back.
-    let mut version = announced("ignored", b"second");
+    // Another version, uploaded directly; then the first one is restored.
+    let mut version = declaration("ignored", b"second");
     version["file_id"] = json!(id);
     let begun = person
         .post(&house, DIRECT, &version)
@@ -115,14 +115,14 @@ async fn a_file_that_came_directly_is_like_any_other() {
         .await;
     assert_eq!(first.bytes, bytes);
 
-    // Equal bytes are kept once, whichever way they come.
+    // Equal bytes are stored once, for both kinds of upload.
     let other = person.upload(&house, "b.txt", bytes.clone()).await;
     assert_eq!(house.count("blobs WHERE state = 'stored'").await, 2);
     let again = text(&uploaded(&house, &person, "c.txt", &bytes).await["file_id"]);
     assert_eq!(house.count("blobs WHERE state = 'stored'").await, 2);
     assert_eq!(content(&house, &person, &again, &[]).await.bytes, bytes);
     purge(&house).await;
-    assert_eq!(house.count("blobs").await, 2, "what came twice is gone");
+    assert_eq!(house.count("blobs").await, 2, "the duplicate is removed");
 
     let zip = person
         .post(
@@ -161,11 +161,11 @@ async fn a_file_that_came_directly_is_like_any_other() {
     }
     purge(&house).await;
     assert_eq!(house.count("blobs").await, 0);
-    is_counted(&house, 0, 0, 0).await;
+    assert_usage(&house, 0, 0, 0).await;
 }
 
 #[tokio::test]
-async fn a_large_file_is_sent_in_parts_and_in_any_order() {
+async fn a_large_file_is_sent_in_parts_in_any_order() {
     let house = open().await;
     let person = house.person("ada").await;
     let bytes = pattern(PART + 1_000);
@@ -224,24 +224,24 @@ async fn a_large_file_is_sent_in_parts_and_in_any_order() {
     assert_ne!(
         send(&house, &signed["items"][0], vec![0; 1_000]).await,
         StatusCode::OK,
-        "its parts are gone"
+        "its parts are removed"
     );
     assert!(content(&house, &person, &id, &[]).await.bytes == bytes);
 }
 
 #[tokio::test]
-async fn direct_uploads_are_off_unless_the_deployment_wants_them() {
+async fn direct_uploads_are_off_by_default() {
     let house = House::open().await;
     let person = house.person("ada").await;
     person
-        .post(&house, DIRECT, &announced("a.txt", b"a"))
+        .post(&house, DIRECT, &declaration("a.txt", b"a"))
         .await
         .problem(403, "direct_uploads_off");
     assert_eq!(house.count("blobs").await, 0);
 }
 
 #[tokio::test]
-async fn an_upload_of_somebody_else_does_not_exist() {
+async fn an_upload_of_another_account_is_not_found() {
     let house = open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let begun = begin(&house, &ada, "a.txt", b"bytes").await;
@@ -255,7 +255,7 @@ async fn an_upload_of_somebody_else_does_not_exist() {
         .problem(404, "not_found");
     bob.delete(&house, &path).await.problem(404, "not_found");
     let file = text(&ada.upload(&house, "b.txt", b"b".to_vec()).await["id"]);
-    let mut version = announced("b.txt", b"c");
+    let mut version = declaration("b.txt", b"c");
     version["file_id"] = json!(file);
     bob.post(&house, DIRECT, &version)
         .await
@@ -264,7 +264,7 @@ async fn an_upload_of_somebody_else_does_not_exist() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_is_refused() {
+async fn invalid_requests_are_refused() {
     let house = open().await;
     let person = house.person("ada").await;
     let wrong = json!({ "filename": "a/..", "size": -1, "sha256": "ff" });

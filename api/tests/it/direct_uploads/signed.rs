@@ -1,4 +1,4 @@
-//! Requests that were signed here, for the object store to answer.
+//! Signed requests to the object store.
 
 use plinth_platform::crypto::{hex, sha256};
 use plinth_testkit::Stage;
@@ -10,7 +10,7 @@ use super::{PART, begin, open, uploaded};
 use crate::files::{content, pattern};
 use crate::house::{Answer, House, text};
 
-/// Asks, and follows nothing.
+/// Sends a request without following redirects.
 async fn ask(request: RequestBuilder) -> Answer {
     let (_, request) = request.build_split();
     let client = Client::builder()
@@ -26,7 +26,7 @@ async fn ask(request: RequestBuilder) -> Answer {
 }
 
 #[tokio::test]
-async fn downloads_are_sent_on_where_the_deployment_wants_that() {
+async fn downloads_are_redirected_if_the_deployment_enables_it() {
     let stage = Stage::open()
         .await
         .with("PLINTH_FILES_DIRECT_UPLOADS", "true");
@@ -56,13 +56,17 @@ async fn downloads_are_sent_on_where_the_deployment_wants_that() {
     );
     assert_eq!(given.header("cache-control"), Some("private, no-cache"));
 
-    // A client that follows gets its range from the store.
+    // A client that follows the redirect gets its range from the store.
     let part = content(&house, &person, &id, &[("range", "bytes=100-199")]).await;
     assert_eq!(
         (part.status, &part.bytes[..]),
         (StatusCode::PARTIAL_CONTENT, &bytes[100..200])
     );
-    assert_eq!(part.header("x-request-id"), None, "the API did not give it");
+    assert_eq!(
+        part.header("x-request-id"),
+        None,
+        "the response does not come from the API"
+    );
     let etag = format!("\"{}\"", hex(&sha256(&bytes)));
     let known = content(&house, &person, &id, &[("if-none-match", &etag)]).await;
     assert_eq!(known.status, StatusCode::NOT_MODIFIED);
@@ -78,7 +82,7 @@ async fn downloads_are_sent_on_where_the_deployment_wants_that() {
     let version = ask(person.request(&house, Method::GET, &version)).await;
     assert_eq!(version.status, StatusCode::TEMPORARY_REDIRECT);
 
-    // A link's download counts as always.
+    // A download by a link counts as always.
     let link = json!({ "max_downloads": 1 });
     let link = person
         .post(&house, &format!("/v1/files/{id}/links"), &link)
@@ -96,12 +100,12 @@ async fn downloads_are_sent_on_where_the_deployment_wants_that() {
         .await
         .problem(404, "not_found");
 
-    // What is sealed is served from here.
+    // Encrypted content is served by the API.
     let sealed = text(&person.upload(&house, "b.bin", pattern(10)).await["id"]);
     let served =
         ask(person.request(&house, Method::GET, &format!("/v1/files/{sealed}/content"))).await;
     assert_eq!(served.status, StatusCode::OK);
-    // And everything is where downloads are not sent on.
+    // Without redirects, all content is served by the API.
     let twin = house
         .twin_with(&[("PLINTH_FILES_DIRECT_DOWNLOADS", "false")])
         .await;
@@ -123,6 +127,6 @@ async fn requests_are_signed_for_the_endpoint_that_clients_reach() {
     let large = begin(&twin, &person, "a.bin", &pattern(PART + 1)).await;
     assert_eq!(
         large["upload"]["part_count"], 2,
-        "the API itself reaches the other one"
+        "the API uses the internal endpoint"
     );
 }

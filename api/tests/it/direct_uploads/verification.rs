@@ -1,4 +1,4 @@
-//! Nothing is a file that was not read back and found right.
+//! Bytes that fail verification never become a file.
 
 use std::collections::HashSet;
 
@@ -8,12 +8,12 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{PART, begin, is_counted, open, path, purge, send, verify};
+use super::{PART, assert_usage, begin, open, path, purge, send, verify};
 use crate::files::{content, pattern};
 use crate::house::text;
 
 #[tokio::test]
-async fn a_lie_about_the_bytes_leaves_nothing_but_the_reason() {
+async fn wrong_bytes_leave_only_the_reason() {
     let house = open().await;
     let person = house.person("ada").await;
     for (stored, reason) in [
@@ -24,7 +24,7 @@ async fn a_lie_about_the_bytes_leaves_nothing_but_the_reason() {
         let begun = begin(&house, &person, "a.txt", b"bytes").await;
         let id: Uuid = text(&begun["upload"]["id"]).parse().expect("an id");
         let key = format!("blobs/{id}/content");
-        // By a store that does not look at what is signed.
+        // By a store that does not verify the signed headers.
         house
             .stores
             .objects
@@ -55,7 +55,7 @@ async fn a_lie_about_the_bytes_leaves_nothing_but_the_reason() {
             house.stores.objects.size(&key).await.expect("answers"),
             None
         );
-        is_counted(&house, 0, 0, 0).await;
+        assert_usage(&house, 0, 0, 0).await;
     }
     assert_eq!(
         (house.count("blobs").await, house.count("files").await),
@@ -67,7 +67,7 @@ async fn a_lie_about_the_bytes_leaves_nothing_but_the_reason() {
 }
 
 #[tokio::test]
-async fn the_object_store_refuses_other_bytes_than_were_announced() {
+async fn the_object_store_refuses_undeclared_bytes() {
     let house = open().await;
     let person = house.person("ada").await;
     let begun = begin(&house, &person, "a.txt", b"bytes").await;
@@ -86,7 +86,7 @@ async fn the_object_store_refuses_other_bytes_than_were_announced() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_still_valid_changes_nothing_that_was_verified() {
+async fn a_signed_request_that_is_still_valid_cannot_change_verified_bytes() {
     let house = open().await;
     let person = house.person("ada").await;
     let begun = begin(&house, &person, "a.txt", b"bytes").await;
@@ -110,7 +110,7 @@ async fn a_request_that_is_still_valid_changes_nothing_that_was_verified() {
     let id = text(&person.get(&house, &path(&begun)).await.json()["file_id"]);
     assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"bytes");
 
-    // Whoever has the bucket's keys can: then nothing is given.
+    // Someone with the keys of the bucket can; then the file is not served.
     let key = format!("blobs/{}/content", text(&begun["upload"]["id"]));
     house
         .stores
@@ -124,7 +124,7 @@ async fn a_request_that_is_still_valid_changes_nothing_that_was_verified() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_completed_twice_at_once_is_verified_once() {
+async fn an_upload_that_is_completed_twice_concurrently_is_verified_once() {
     let house = open().await;
     let person = house.person("ada").await;
     let begun = begin(&house, &person, "a.txt", b"bytes").await;
@@ -151,10 +151,10 @@ async fn an_upload_that_is_completed_twice_at_once_is_verified_once() {
 }
 
 #[tokio::test]
-async fn a_verification_goes_on_where_the_one_before_it_was_killed() {
+async fn a_verification_resumes_after_a_crash() {
     let house = open().await;
     let person = house.person("ada").await;
-    // Longer than what is read before it is written down.
+    // More than what is read between two checkpoints.
     let bytes = pattern(64 * 1024 * 1024 + 1_000);
     let begun = begin(&house, &person, "large.bin", &bytes).await;
     let signed = json!({ "numbers": [1, 2, 3, 4, 5] });
@@ -193,7 +193,7 @@ async fn a_verification_goes_on_where_the_one_before_it_was_killed() {
     assert_eq!(
         next.step().await.expect("reads"),
         None,
-        "only the rest was read"
+        "only the rest is read"
     );
     next.finish().await.expect("ends");
     let upload = person
@@ -204,7 +204,7 @@ async fn a_verification_goes_on_where_the_one_before_it_was_killed() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_given_up_while_it_is_verified_leaves_nothing() {
+async fn an_upload_that_is_abandoned_during_verification_leaves_nothing() {
     let house = open().await;
     let person = house.person("ada").await;
     let begun = begin(&house, &person, "a.txt", b"bytes").await;
@@ -239,5 +239,5 @@ async fn an_upload_that_is_given_up_while_it_is_verified_leaves_nothing() {
         (house.count("blobs").await, house.count("files").await),
         (0, 0)
     );
-    is_counted(&house, 0, 0, 0).await;
+    assert_usage(&house, 0, 0, 0).await;
 }

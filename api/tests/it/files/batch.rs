@@ -1,4 +1,4 @@
-//! Several files in one form: all of them are stored, or none is.
+//! Several files in one form: either all are stored, or none.
 
 use plinth_testkit::Stage;
 use reqwest::multipart::{Form, Part};
@@ -25,7 +25,7 @@ async fn send(house: &House, person: &Person, files: &[(&str, Vec<u8>)]) -> Answ
 }
 
 #[tokio::test]
-async fn every_file_of_a_form_is_stored_in_its_order() {
+async fn all_files_of_a_form_are_stored_in_order() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let files = [
@@ -51,12 +51,12 @@ async fn every_file_of_a_form_is_stored_in_its_order() {
     assert_eq!(
         house.count("blobs WHERE state = 'stored'").await,
         3,
-        "equal bytes are kept once"
+        "equal bytes are stored once"
     );
 }
 
 #[tokio::test]
-async fn where_one_cannot_be_stored_none_is() {
+async fn no_file_is_stored_if_one_fails() {
     let house = House::on(Stage::open().await.with("PLINTH_FILES_QUOTA", "1MiB")).await;
     let person = house.person("ada").await;
     let large = vec![("a.bin", pattern(MIB / 2)), ("b.bin", pattern(MIB / 2 + 1))];
@@ -95,7 +95,7 @@ async fn where_one_cannot_be_stored_none_is() {
 }
 
 #[tokio::test]
-async fn a_form_for_one_file_has_one() {
+async fn a_single_file_form_accepts_one_file() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let part = |bytes: &'static [u8]| Part::bytes(bytes).file_name("a.bin");

@@ -1,4 +1,5 @@
-//! Users' files on a host of their own, which gives nothing else, to nobody who was not sent there.
+//! The separate host for users' files: it serves nothing else, and only to clients that were
+//! redirected.
 
 use plinth_testkit::Stage;
 use reqwest::{Client, Method, StatusCode, redirect};
@@ -34,13 +35,13 @@ impl Scene {
         }
     }
 
-    /// Asks the API as its own host.
+    /// Sends a request to the host of the API.
     async fn get(&self, path: &str) -> Answer {
         let request = self.client.get(format!("{}{path}", self.house.url));
         Answer::of(request.bearer_auth(&self.person.access_token)).await
     }
 
-    /// Asks it as the host of users' files, without a login.
+    /// Sends a request to the host of users' files, without a login.
     async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
         let request = self
             .client
@@ -52,21 +53,21 @@ impl Scene {
         .await
     }
 
-    /// Where a download is sent on to, without the host.
-    async fn sent_on(&self, path: &str) -> String {
+    /// Returns the target of a download's redirect, without the host.
+    async fn redirect_of(&self, path: &str) -> String {
         let answer = self.get(path).await;
         assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         let place = answer.header("location").expect("a place").to_owned();
         place
             .strip_prefix("https://content.example.org")
-            .expect("on that host")
+            .expect("the redirect goes to that host")
             .to_owned()
     }
 }
 
 #[tokio::test]
-async fn a_download_is_sent_on_and_given_there_without_a_login() {
+async fn a_download_is_redirected_and_served_without_a_login() {
     let scene = Scene::open().await;
     let (house, person) = (&scene.house, &scene.person);
     let (old, new) = (pattern(100_000), pattern(1_000));
@@ -78,7 +79,7 @@ async fn a_download_is_sent_on_and_given_there_without_a_login() {
         .await
         .expect(StatusCode::CREATED);
 
-    let current = scene.sent_on(&format!("/v1/files/{id}/content")).await;
+    let current = scene.redirect_of(&format!("/v1/files/{id}/content")).await;
     let answer = scene.ask(Method::GET, &current, &[]).await;
     assert!(answer.status == StatusCode::OK && answer.bytes == new);
     assert!(
@@ -87,7 +88,7 @@ async fn a_download_is_sent_on_and_given_there_without_a_login() {
             .is_some_and(|policy| policy.contains("sandbox"))
     );
     let first = scene
-        .sent_on(&format!("/v1/files/{id}/versions/1/content"))
+        .redirect_of(&format!("/v1/files/{id}/versions/1/content"))
         .await;
     let answer = scene
         .ask(Method::GET, &first, &[("range", "bytes=99990-")])
@@ -103,7 +104,7 @@ async fn a_download_is_sent_on_and_given_there_without_a_login() {
         (StatusCode::OK, Some("100000"))
     );
 
-    // What is the owner's no more is nobody's there either.
+    // What the owner may not download is not served there either.
     person
         .delete(house, &format!("/v1/files/{id}"))
         .await
@@ -115,7 +116,7 @@ async fn a_download_is_sent_on_and_given_there_without_a_login() {
 }
 
 #[tokio::test]
-async fn a_ticket_is_good_for_a_minute_and_for_nothing_else() {
+async fn a_ticket_is_valid_for_a_minute_and_one_content() {
     let scene = Scene::open().await;
     let id = text(
         &scene
@@ -123,7 +124,7 @@ async fn a_ticket_is_good_for_a_minute_and_for_nothing_else() {
             .upload(&scene.house, "a.bin", pattern(10))
             .await["id"],
     );
-    let place = scene.sent_on(&format!("/v1/files/{id}/content")).await;
+    let place = scene.redirect_of(&format!("/v1/files/{id}/content")).await;
     let mut other = place.clone();
     other.replace_range(20..21, if &place[20..21] == "A" { "B" } else { "A" });
     scene
@@ -146,7 +147,7 @@ async fn a_ticket_is_good_for_a_minute_and_for_nothing_else() {
 }
 
 #[tokio::test]
-async fn neither_host_answers_what_the_other_is_for() {
+async fn each_host_serves_only_its_own_paths() {
     let scene = Scene::open().await;
     let id = text(
         &scene
@@ -154,7 +155,7 @@ async fn neither_host_answers_what_the_other_is_for() {
             .upload(&scene.house, "a.bin", pattern(10))
             .await["id"],
     );
-    let place = scene.sent_on(&format!("/v1/files/{id}/content")).await;
+    let place = scene.redirect_of(&format!("/v1/files/{id}/content")).await;
     scene.get(&place).await.problem(404, "not_found");
     let bearer = format!("Bearer {}", scene.person.access_token);
     for path in [
@@ -171,7 +172,7 @@ async fn neither_host_answers_what_the_other_is_for() {
 }
 
 #[tokio::test]
-async fn a_link_is_sent_on_and_counts_there_once() {
+async fn a_link_is_redirected_and_counted_once() {
     let scene = Scene::open().await;
     let id = text(
         &scene
@@ -191,9 +192,9 @@ async fn a_link_is_sent_on_and_counts_there_once() {
     );
     for _ in 0..2 {
         assert_eq!(
-            scene.sent_on(&path).await,
+            scene.redirect_of(&path).await,
             path,
-            "being sent on is no download"
+            "a redirect does not count"
         );
     }
     assert_eq!(scene.ask(Method::GET, &path, &[]).await.bytes, pattern(10));
@@ -212,7 +213,7 @@ async fn a_ticket_ends_when_its_owner_deletes_the_account() {
             .upload(&scene.house, "a.bin", pattern(10))
             .await["id"],
     );
-    let place = scene.sent_on(&format!("/v1/files/{id}/content")).await;
+    let place = scene.redirect_of(&format!("/v1/files/{id}/content")).await;
     assert_eq!(
         scene.ask(Method::GET, &place, &[]).await.status,
         StatusCode::OK

@@ -1,4 +1,4 @@
-//! Digests that a client sends are compared, and those of downloads are told (RFC 9530).
+//! Digests (RFC 9530): verified for uploads, sent with downloads.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ fn digest(bytes: &[u8]) -> String {
     )
 }
 
-/// A form with one file; `part` stands among the headers of the part, `header` among those of the request.
+/// Uploads a form with one file. `part` is a header of the part, `header` one of the request.
 async fn upload(
     house: &House,
     person: &Person,
@@ -42,7 +42,7 @@ fn form(bytes: &str, part: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_file_is_stored_only_with_the_digest_that_came_with_it() {
+async fn a_file_is_stored_only_if_its_digest_matches() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let right = format!("Repr-Digest: {}\r\n", digest(b"text"));
@@ -65,12 +65,12 @@ async fn a_file_is_stored_only_with_the_digest_that_came_with_it() {
     assert_eq!(
         house.count("blobs").await,
         1,
-        "nothing is left of the others"
+        "the other files leave nothing"
     );
 }
 
 #[tokio::test]
-async fn the_digest_of_the_whole_form_is_compared_too() {
+async fn the_digest_of_the_whole_form_is_verified_too() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let whole = digest(form("text", "").as_bytes());
@@ -87,7 +87,7 @@ async fn the_digest_of_the_whole_form_is_compared_too() {
 }
 
 #[tokio::test]
-async fn a_download_tells_its_digest() {
+async fn a_download_has_its_digest() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "a.txt", b"text".to_vec()).await["id"]);

@@ -1,4 +1,4 @@
-//! Downloads: without their bytes, in several ranges, by time, of the version that the client means.
+//! Downloads: HEAD, ranges, dates, and preconditions on the version.
 
 use plinth_testkit::Store;
 use reqwest::{Method, StatusCode};
@@ -9,7 +9,7 @@ use super::{content, pattern};
 use crate::house::{Answer, House, text};
 
 #[tokio::test]
-async fn head_tells_what_a_download_would_be() {
+async fn head_has_the_headers_of_a_download() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "data.bin", pattern(1000)).await["id"]);
@@ -40,7 +40,7 @@ async fn head_tells_what_a_download_would_be() {
 
 #[rstest]
 #[tokio::test]
-async fn several_ranges_come_in_one_answer_in_the_order_asked_for(
+async fn several_ranges_are_sent_in_one_response_in_the_requested_order(
     #[values(Store::S3s, Store::Moto)] store: Store,
 ) {
     let house = House::at(store).await;
@@ -62,7 +62,7 @@ async fn several_ranges_come_in_one_answer_in_the_order_asked_for(
     assert_eq!(
         answer.header("content-range"),
         None,
-        "each part has its own"
+        "each part has a type of its own"
     );
     let kind = answer.header("content-type").expect("a type");
     let boundary = kind
@@ -89,7 +89,7 @@ async fn several_ranges_come_in_one_answer_in_the_order_asked_for(
 }
 
 #[tokio::test]
-async fn a_client_that_has_the_bytes_since_a_time_is_sent_none() {
+async fn an_unmodified_file_is_not_sent_again() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "a.txt", b"text".to_vec()).await["id"]);
@@ -104,7 +104,7 @@ async fn a_client_that_has_the_bytes_since_a_time_is_sent_none() {
     for headers in [
         &[("if-modified-since", early)][..],
         &[("if-modified-since", "nonsense")],
-        // A tag is believed before a time.
+        // A tag takes precedence over a date.
         &[
             ("if-modified-since", &*modified),
             ("if-none-match", "\"other\""),
@@ -118,9 +118,9 @@ async fn a_client_that_has_the_bytes_since_a_time_is_sent_none() {
     }
 }
 
-/// A client that resumes a download after another version came must not mix the two.
+/// A client that resumes a download after a new version must not mix the two.
 #[tokio::test]
-async fn a_client_that_means_another_version_is_given_none_of_this_one() {
+async fn a_precondition_on_another_version_gets_no_bytes() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "data.bin", pattern(1000)).await["id"]);
@@ -165,7 +165,7 @@ async fn a_client_that_means_another_version_is_given_none_of_this_one() {
     for (path, tag, other) in [
         (&current, &second, &first),
         (&format!("{versions}/1/content"), &first, &second),
-        // The link is good for one download: a refusal counts as none.
+        // The link is valid for one download: an error does not count.
         (&shared, &second, &first),
     ] {
         for condition in [("if-match", other.as_str()), ("if-unmodified-since", early)] {

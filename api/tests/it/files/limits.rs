@@ -1,4 +1,4 @@
-//! What may be stored, by configuration and by role.
+//! Limits on storage, by configuration and by role.
 
 use plinth_testkit::Stage;
 use reqwest::StatusCode;
@@ -9,7 +9,7 @@ use crate::house::{House, Person};
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test]
-async fn a_type_that_is_not_allowed_is_refused_and_leaves_nothing() {
+async fn a_forbidden_type_is_refused_and_leaves_nothing() {
     let house = House::on(
         Stage::open()
             .await
@@ -23,7 +23,7 @@ async fn a_type_that_is_not_allowed_is_refused_and_leaves_nothing() {
         .try_upload(&house, "a.png", b"plain text".to_vec())
         .await;
     refused.problem(415, "type_not_allowed");
-    // Before the second part is taken.
+    // Before the second part is received.
     person
         .try_upload(&house, "a.png", pattern(20 * MIB))
         .await
@@ -38,7 +38,7 @@ async fn a_type_that_is_not_allowed_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_role_says_what_its_holders_may_instead() {
+async fn a_role_overrides_the_limits_of_its_holders() {
     let limits = "photographer: size=2MiB quota=3MiB types=image/*; archivist: quota=0 types=*/*";
     let stage = Stage::open().await.with("PLINTH_FILES_ROLE_LIMITS", limits);
     let house = House::on(
@@ -75,7 +75,7 @@ async fn a_role_says_what_its_holders_may_instead() {
         (Some(3 * MIB as u64), 2 * MIB as u64, "image/*".into())
     );
 
-    // Who has both has the larger of each, from the next upload on.
+    // With both roles, the larger limit applies from the next upload on.
     let body = serde_json::json!({ "name": "archivist", "permissions": ["files:read"] });
     admin
         .post(&house, "/v1/roles", &body)
@@ -110,7 +110,7 @@ async fn storage(house: &House, person: &Person) -> (Option<u64>, u64, String) {
 }
 
 #[tokio::test]
-async fn an_account_is_told_what_it_takes() {
+async fn an_account_can_read_its_usage_and_limits() {
     let house = House::on(Stage::open().await.with("PLINTH_FILES_MAX_COUNT", "0")).await;
     let person = house.person("ada").await;
     let empty = person
@@ -127,7 +127,7 @@ async fn an_account_is_told_what_it_takes() {
         .get(&house, "/v1/me/storage")
         .await
         .expect(StatusCode::OK);
-    assert_eq!(storage["used_bytes"], 1000, "equal bytes are kept once");
+    assert_eq!(storage["used_bytes"], 1000, "equal bytes are stored once");
     assert_eq!(
         (&storage["files"], &storage["max_files"]),
         (&2.into(), &serde_json::Value::Null)

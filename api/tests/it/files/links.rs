@@ -1,4 +1,4 @@
-//! Share links: what they open, to whom, how often, and their ends, which all look alike.
+//! Share links: their access, their limits, and their ends, which cannot be distinguished.
 
 use futures_util::future::join_all;
 use plinth_testkit::Stage;
@@ -13,11 +13,11 @@ use crate::house::{Answer, House, Person, text};
 
 pub(crate) const LINK_PASSWORD: &str = "open sesame";
 
-/// A link as its maker gets it.
+/// A link as its creator gets it.
 pub(super) struct Link {
     pub(super) id: String,
     pub(super) file: String,
-    /// Below the house.
+    /// The path of the link.
     pub(super) path: String,
 }
 
@@ -31,7 +31,7 @@ impl Link {
     }
 }
 
-/// A house whose clients are told apart by X-Forwarded-For.
+/// Starts an API whose clients are distinguished by X-Forwarded-For.
 pub(super) async fn house() -> House {
     House::on(
         Stage::open()
@@ -75,28 +75,33 @@ pub(super) async fn downloads(house: &House, person: &Person, link: &Link) -> Va
     let found = items
         .into_iter()
         .find(|item| item["id"] == link.id)
-        .expect("it is listed");
+        .expect("the link is listed");
     found["downloads"].clone()
 }
 
-/// What somebody is told for whom there is no such link.
-pub(super) fn told(answer: &Answer) -> Value {
+/// Returns the problem of a link that does not exist.
+pub(super) fn missing_link_problem(answer: &Answer) -> Value {
     let mut problem = answer.problem(404, "not_found");
     problem["request_id"] = Value::Null;
     problem
 }
 
-pub(super) async fn assert_is_nowhere(house: &House, path: &str) {
-    let unknown = told(&house.get(&format!("/v1/links/{}", "A".repeat(43))).await);
-    assert_eq!(told(&house.get(path).await), unknown);
-    assert_eq!(told(&house.get(&format!("{path}/content")).await), unknown);
+pub(super) async fn assert_not_found(house: &House, path: &str) {
+    let unknown = missing_link_problem(&house.get(&format!("/v1/links/{}", "A".repeat(43))).await);
+    assert_eq!(missing_link_problem(&house.get(path).await), unknown);
     assert_eq!(
-        told(&fetch(house, &format!("{path}/content"), &[("range", "bytes=99-")]).await),
+        missing_link_problem(&house.get(&format!("{path}/content")).await),
+        unknown
+    );
+    assert_eq!(
+        missing_link_problem(
+            &fetch(house, &format!("{path}/content"), &[("range", "bytes=99-")]).await
+        ),
         unknown
     );
     let tickets = format!("{path}/tickets");
     assert_eq!(
-        told(
+        missing_link_problem(
             &house
                 .post(&tickets, &json!({ "password": LINK_PASSWORD }))
                 .await
@@ -108,7 +113,7 @@ pub(super) async fn assert_is_nowhere(house: &House, path: &str) {
 }
 
 #[tokio::test]
-async fn whoever_has_the_link_gets_the_current_version_and_learns_nothing_of_the_owner() {
+async fn a_link_serves_the_current_version_and_reveals_nothing_of_the_owner() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, pattern(200_000)).await;
@@ -183,7 +188,7 @@ async fn whoever_has_the_link_gets_the_current_version_and_learns_nothing_of_the
 }
 
 #[tokio::test]
-async fn the_owner_lists_his_links_in_pages_and_never_sees_a_token_again() {
+async fn the_owner_lists_links_in_pages_without_tokens() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;
@@ -238,7 +243,7 @@ async fn the_owner_lists_his_links_in_pages_and_never_sees_a_token_again() {
 }
 
 #[tokio::test]
-async fn links_that_ended_in_whatever_way_and_those_that_never_were_are_answered_alike() {
+async fn ended_links_and_unknown_links_get_the_same_response() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let id = file(&house, &person, b"text".to_vec()).await;
@@ -249,7 +254,7 @@ async fn links_that_ended_in_whatever_way_and_those_that_never_were_are_answered
         &"A".repeat(44),
         &Uuid::new_v4().to_string(),
     ] {
-        assert_is_nowhere(&house, &format!("/v1/links/{never}")).await;
+        assert_not_found(&house, &format!("/v1/links/{never}")).await;
     }
 
     let revoked = share(&house, &person, &id, &json!({})).await;
@@ -258,7 +263,7 @@ async fn links_that_ended_in_whatever_way_and_those_that_never_were_are_answered
         .delete(&house, &revoked.revocation())
         .await
         .expect(StatusCode::NO_CONTENT);
-    assert_is_nowhere(&house, &revoked.path).await;
+    assert_not_found(&house, &revoked.path).await;
     person
         .delete(&house, &revoked.revocation())
         .await
@@ -268,7 +273,7 @@ async fn links_that_ended_in_whatever_way_and_those_that_never_were_are_answered
     fetch(&house, &used_up.content(), &[("user-agent", "somebody")])
         .await
         .expect(StatusCode::OK);
-    assert_is_nowhere(&house, &used_up.path).await;
+    assert_not_found(&house, &used_up.path).await;
 
     let link = share(&house, &person, &id, &json!({ "password": LINK_PASSWORD })).await;
     let trash = format!("/v1/files/{id}");
@@ -276,7 +281,7 @@ async fn links_that_ended_in_whatever_way_and_those_that_never_were_are_answered
         .delete(&house, &trash)
         .await
         .expect(StatusCode::NO_CONTENT);
-    assert_is_nowhere(&house, &link.path).await;
+    assert_not_found(&house, &link.path).await;
     person
         .get(&house, &format!("{trash}/links"))
         .await
@@ -295,7 +300,7 @@ async fn links_that_ended_in_whatever_way_and_those_that_never_were_are_answered
     admin
         .post(&house, &suspend, &json!({ "reason": "spam" }))
         .await;
-    assert_is_nowhere(&house, &link.path).await;
+    assert_not_found(&house, &link.path).await;
     admin
         .post(
             &house,
@@ -313,26 +318,26 @@ async fn links_that_ended_in_whatever_way_and_those_that_never_were_are_answered
     house.stores.clock.advance(Duration::minutes(59));
     house.get(&expired.content()).await.expect(StatusCode::OK);
     house.stores.clock.advance(Duration::minutes(1));
-    assert_is_nowhere(&house, &expired.path).await;
+    assert_not_found(&house, &expired.path).await;
 
     let person = house.elsewhere(&person).await;
     person
         .delete(&house, &format!("{trash}?permanently=true"))
         .await
         .expect(StatusCode::NO_CONTENT);
-    assert_is_nowhere(&house, &link.path).await;
+    assert_not_found(&house, &link.path).await;
     assert_eq!(house.count("share_links").await, 0);
 }
 
 #[tokio::test]
-async fn of_fifty_downloads_at_once_as_many_succeed_as_the_link_is_good_for() {
+async fn concurrent_downloads_do_not_exceed_the_limit_of_a_link() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, pattern(100_000)).await;
     let link = share(&house, &person, &id, &json!({ "max_downloads": 10 })).await;
     let twin = house.twin().await;
     let path = link.content();
-    // From the first byte, or beyond it by clients that have begun nothing: each is a download.
+    // From the first byte, or beyond it without a resume ticket: each is a download.
     let asked = (0..50).map(async |number: usize| {
         let agent = format!("client {number}");
         let mut headers = vec![("user-agent", agent.as_str())];
@@ -369,7 +374,7 @@ async fn of_fifty_downloads_at_once_as_many_succeed_as_the_link_is_good_for() {
 }
 
 #[tokio::test]
-async fn a_store_that_gives_no_bytes_uses_no_link_up() {
+async fn a_failing_store_does_not_use_up_a_link() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;
@@ -384,7 +389,7 @@ async fn a_store_that_gives_no_bytes_uses_no_link_up() {
 }
 
 #[tokio::test]
-async fn a_password_gets_a_ticket_that_opens_its_link_and_no_other_for_a_while() {
+async fn a_password_gets_a_ticket_for_its_link_only_and_for_a_while() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;
@@ -406,7 +411,7 @@ async fn a_password_gets_a_ticket_that_opens_its_link_and_no_other_for_a_while()
         .problem(403, "link_password_required");
     let head = Answer::of(house.request(Method::HEAD, &link.content())).await;
     assert_eq!(head.status, StatusCode::FORBIDDEN);
-    // A password is none of the things that a URL may hold.
+    // A password must not be in a URL.
     let in_url = format!(
         "{}?ticket=open%20sesame&password=open%20sesame",
         link.content()
@@ -456,7 +461,7 @@ async fn a_password_gets_a_ticket_that_opens_its_link_and_no_other_for_a_while()
         .delete(&house, &link.revocation())
         .await
         .expect(StatusCode::NO_CONTENT);
-    told(
+    missing_link_problem(
         &house
             .get(&format!(
                 "{}?ticket={}",
@@ -468,7 +473,7 @@ async fn a_password_gets_a_ticket_that_opens_its_link_and_no_other_for_a_while()
 }
 
 #[tokio::test]
-async fn guesses_at_a_links_password_are_slowed_down_for_who_guesses() {
+async fn guesses_at_a_links_password_are_slowed_down_for_the_guesser() {
     let house = house().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;
@@ -480,7 +485,7 @@ async fn guesses_at_a_links_password_are_slowed_down_for_who_guesses() {
             .header("x-forwarded-for", address);
         Answer::of(request.json(&json!({ "password": password }))).await
     };
-    // Five are free, the sixth begins the delay.
+    // Five are free, the sixth starts the delay.
     for _ in 0..6 {
         guess("203.0.113.1", "a wrong guess")
             .await
@@ -505,7 +510,7 @@ async fn guesses_at_a_links_password_are_slowed_down_for_who_guesses() {
 }
 
 #[tokio::test]
-async fn strangers_with_links_are_limited_as_strangers_are() {
+async fn visitors_of_links_have_the_limits_of_anonymous_clients() {
     let mut stage = Stage::open()
         .await
         .with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8");
@@ -522,7 +527,7 @@ async fn strangers_with_links_are_limited_as_strangers_are() {
 }
 
 #[tokio::test]
-async fn links_to_files_of_somebody_else_do_not_exist() {
+async fn links_to_files_of_another_account_are_not_found() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (adas, bobs) = (
@@ -538,14 +543,14 @@ async fn links_to_files_of_somebody_else_do_not_exist() {
     bob.delete(&house, &link.revocation())
         .await
         .problem(404, "not_found");
-    // Nor by a file of his own.
+    // Nor under a file of their own.
     let crossed = format!("/v1/files/{bobs}/links/{}", link.id);
     bob.delete(&house, &crossed).await.problem(404, "not_found");
     house.get(&link.content()).await.expect(StatusCode::OK);
 }
 
 #[tokio::test]
-async fn what_a_link_cannot_be_is_refused_and_there_are_at_most_a_hundred() {
+async fn invalid_links_are_refused_and_a_file_has_at_most_a_hundred() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;
@@ -605,7 +610,7 @@ async fn what_a_link_cannot_be_is_refused_and_there_are_at_most_a_hundred() {
 }
 
 #[tokio::test]
-async fn the_audit_log_names_the_link_that_was_made_used_and_revoked() {
+async fn the_audit_log_has_the_creation_use_and_revocation_of_a_link() {
     let house = house().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;

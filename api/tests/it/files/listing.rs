@@ -1,11 +1,12 @@
-//! Lists of files: by creation, name and size, of a tag, of a type, of a name's beginning; page after page.
+//! Lists of files: sorted by creation, name and size, filtered by tag, type and name prefix, in
+//! pages.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::house::{House, Person, text};
 
-/// The names that a query lists, page after page.
+/// Returns the names in all pages of a list.
 async fn names(house: &House, person: &Person, query: &str) -> Vec<String> {
     let (mut names, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -23,7 +24,7 @@ async fn names(house: &House, person: &Person, query: &str) -> Vec<String> {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-async fn files_are_listed_in_every_order_and_by_every_filter() {
+async fn files_are_listed_in_every_order_and_with_every_filter() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     bob.upload(&house, "bobs.txt", b"bob".to_vec()).await;
@@ -163,7 +164,7 @@ async fn files_are_listed_in_every_order_and_by_every_filter() {
         ["/query/tag too_short", "/query/type invalid_media_type"]
     );
 
-    // Of what is in the trash the other filters hold as well.
+    // The other filters apply to the trash as well.
     let all = ada
         .get(&house, "/v1/files?name_prefix=a")
         .await
@@ -182,7 +183,7 @@ async fn files_are_listed_in_every_order_and_by_every_filter() {
 }
 
 #[tokio::test]
-async fn a_file_is_renamed_and_tagged() {
+async fn a_file_can_be_renamed_and_tagged() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let file = person.upload(&house, "a.txt", b"text".to_vec()).await;

@@ -1,4 +1,5 @@
-//! Files: streamed in, described, downloaded in whole and in part, deleted; nobody else's exist.
+//! Files: uploads, metadata, complete and partial downloads, deletion, and isolation between
+//! accounts.
 
 mod batch;
 mod content_host;
@@ -26,16 +27,16 @@ use crate::house::{Answer, House, Person, text};
 pub(crate) use links::LINK_PASSWORD;
 pub(crate) use zip::unpacked;
 
-/// Bytes that no two places of a file have alike.
+/// Returns bytes that differ at every offset, so that misplaced ranges are detected.
 pub(crate) fn pattern(size: usize) -> Vec<u8> {
     (0..size)
         .map(|n| u8::try_from((n ^ (n >> 8) ^ (n >> 16)) & 255).expect("a byte"))
         .collect()
 }
 
-/// A picture of one pixel.
+/// Returns an image of one pixel.
 pub(crate) fn png() -> Vec<u8> {
-    // 1 x 1, the smallest that is whole.
+    // 1 x 1, the smallest complete one.
     let hex = "89504e470d0a1a0a0000000d4948445200000001000000010806000000 1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082";
     let hex = hex.replace(' ', "");
     (0..hex.len())
@@ -59,12 +60,12 @@ pub(crate) async fn content(
 
 #[rstest]
 #[tokio::test]
-async fn small_and_large_files_come_back_as_they_were(
+async fn files_of_any_size_are_downloaded_unchanged(
     #[values(Store::S3s, Store::Moto)] store: Store,
 ) {
     let house = House::at(store).await;
     let person = house.person("ada").await;
-    // Nothing, one byte, one part but one byte, one part, one and a bit, several.
+    // Empty, one byte, one byte less than a part, one part, one byte more, several parts.
     let part = 8 * 1024 * 1024;
     for size in [0, 1, part - 1, part, part + 1, 2 * part + 12_345] {
         let bytes = pattern(size);
@@ -89,7 +90,7 @@ async fn small_and_large_files_come_back_as_they_were(
 }
 
 #[tokio::test]
-async fn an_image_is_an_image_whatever_its_name_says_and_waits_for_its_thumbnails() {
+async fn an_image_is_detected_whatever_its_name_and_waits_for_thumbnails() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let file = person.upload(&house, "notes.txt", png()).await;
@@ -224,7 +225,7 @@ async fn ranges_and_validators_are_honoured(#[values(Store::S3s, Store::Moto)] s
 }
 
 #[tokio::test]
-async fn a_file_of_somebody_else_does_not_exist() {
+async fn a_file_of_another_account_is_not_found() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let id = text(&ada.upload(&house, "secret.txt", b"mine".to_vec()).await["id"]);
@@ -267,7 +268,7 @@ async fn a_file_of_somebody_else_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_deleted_permanently_is_gone_at_once() {
+async fn a_permanently_deleted_file_is_gone_at_once() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "a.txt", b"text".to_vec()).await["id"]);
@@ -295,7 +296,7 @@ async fn a_file_that_is_deleted_permanently_is_gone_at_once() {
 }
 
 #[tokio::test]
-async fn the_list_is_the_callers_and_in_pages() {
+async fn the_list_has_only_the_callers_files_in_pages() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut names = Vec::new();
@@ -342,7 +343,7 @@ async fn a_file_over_the_limit_is_refused_and_leaves_nothing() {
 
 #[rstest]
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_nothing(#[values(Store::S3s, Store::Moto)] store: Store) {
+async fn an_aborted_upload_leaves_nothing(#[values(Store::S3s, Store::Moto)] store: Store) {
     let house = House::at(store).await;
     let person = house.person("ada").await;
     let (sender, body) = tokio::sync::mpsc::channel::<std::io::Result<Vec<u8>>>(1);
@@ -365,7 +366,7 @@ async fn a_client_that_goes_away_leaves_nothing(#[values(Store::S3s, Store::Moto
     })
     .await;
     upload.abort();
-    // Gone before its stream ends: an ended stream would be a whole form.
+    // The connection drops before the stream ends: an ended stream would be a complete form.
     assert!(upload.await.is_err_and(|error| error.is_cancelled()));
     drop(sender);
     until("nothing is left of it", async || {

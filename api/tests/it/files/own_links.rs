@@ -1,10 +1,11 @@
-//! All share links of an account: listed and revoked together, pinned to a version, and ended with what made them.
+//! All share links of an account: listed and revoked together, pinned to a version, and revoked
+//! with their creator.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use time::Duration;
 
-use super::links::{assert_is_nowhere, file, share};
+use super::links::{assert_not_found, file, share};
 use crate::house::{Answer, House, Person, text};
 use crate::mailed::{CONFIRM, RESET, UNDO};
 
@@ -16,7 +17,7 @@ async fn own_links(house: &House, person: &Person) -> Vec<Value> {
     page["items"].as_array().expect("items").clone()
 }
 
-/// A key of the person with which links are made, and its id.
+/// Creates a key that can create links. Returns the person with the key, and its id.
 async fn key_for_links(house: &House, person: &Person, body: &Value) -> (Person, String) {
     let made = person
         .post(house, "/v1/me/api-keys", body)
@@ -85,7 +86,7 @@ async fn all_links_of_an_account_are_listed_in_pages_and_revoked_together() {
         .expect(StatusCode::OK);
     assert_eq!(revoked, json!({ "revoked": 3 }));
     for link in &links {
-        assert_is_nowhere(&house, &link.path).await;
+        assert_not_found(&house, &link.path).await;
     }
     assert!(own_links(&house, &ada).await.is_empty());
     house.get(&kept.content()).await.expect(StatusCode::OK);
@@ -103,7 +104,7 @@ async fn all_links_of_an_account_are_listed_in_pages_and_revoked_together() {
 }
 
 #[tokio::test]
-async fn a_pinned_link_shows_the_version_that_it_was_made_for_and_ends_with_it() {
+async fn a_pinned_link_serves_its_version_and_ends_with_it() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, b"first".to_vec()).await;
@@ -128,12 +129,12 @@ async fn a_pinned_link_shows_the_version_that_it_was_made_for_and_ends_with_it()
         .delete(&house, &path)
         .await
         .expect(StatusCode::NO_CONTENT);
-    assert_is_nowhere(&house, &pinned.path).await;
+    assert_not_found(&house, &pinned.path).await;
     house.get(&current.content()).await.expect(StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_link_made_by_an_api_key_ends_with_the_key() {
+async fn a_link_of_an_api_key_ends_with_the_key() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;
@@ -148,13 +149,13 @@ async fn a_link_made_by_an_api_key_ends_with_the_key() {
     for link in [&by_revoked, &by_short, &by_person] {
         house.get(&link.content()).await.expect(StatusCode::OK);
     }
-    // The link says when its key ends.
+    // The link has the expiry of its key.
     let listed = own_links(&house, &person).await;
     let ends = |link: &str| {
         let item = listed
             .iter()
             .find(|own| own["link"]["id"] == *link)
-            .expect("it is listed");
+            .expect("the link is listed");
         text(&item["link"]["expires_at"])
     };
     assert!(ends(&by_short.id) < ends(&by_person.id), "{listed:?}");
@@ -163,15 +164,15 @@ async fn a_link_made_by_an_api_key_ends_with_the_key() {
         .delete(&house, &format!("/v1/me/api-keys/{revoked_id}"))
         .await
         .expect(StatusCode::NO_CONTENT);
-    assert_is_nowhere(&house, &by_revoked.path).await;
+    assert_not_found(&house, &by_revoked.path).await;
     house.get(&by_short.content()).await.expect(StatusCode::OK);
     house
         .stores
         .clock
         .advance(Duration::days(1) + Duration::seconds(1));
-    assert_is_nowhere(&house, &by_short.path).await;
+    assert_not_found(&house, &by_short.path).await;
     house.get(&by_person.content()).await.expect(StatusCode::OK);
-    // Ended links do not count among the hundred of a file, and a revoked one is not listed.
+    // Ended links do not count against the limit of a file, and revoked ones are not listed.
     let person = house.elsewhere(&person).await;
     let ids: Vec<_> = own_links(&house, &person)
         .await
@@ -182,7 +183,7 @@ async fn a_link_made_by_an_api_key_ends_with_the_key() {
 }
 
 #[tokio::test]
-async fn an_administrator_who_acts_for_a_person_makes_no_link() {
+async fn an_impersonating_administrator_cannot_create_a_link() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let id = file(&house, &person, b"text".to_vec()).await;
@@ -218,7 +219,7 @@ async fn a_reset_ends_the_links_of_the_sessions_and_keys_that_it_ends() {
     let body = json!({ "name": "ci", "scopes": ["files:read", "files:write"] });
     let (program, _) = key_for_links(&house, &person, &body).await;
     let by_key = share(&house, &program, &id, &json!({})).await;
-    // An intruder who logs out leaves nothing either.
+    // An intruder who logs out leaves no link either.
     let thief = house.elsewhere(&person).await;
     let left = share(&house, &thief, &id, &json!({})).await;
     thief
@@ -229,9 +230,9 @@ async fn a_reset_ends_the_links_of_the_sessions_and_keys_that_it_ends() {
     let token = house.reset_token(&person.email).await;
     house.present(RESET, &token).await.expect(StatusCode::OK);
     for link in [&live, &by_key, &left] {
-        assert_is_nowhere(&house, &link.path).await;
+        assert_not_found(&house, &link.path).await;
     }
-    // A link from long before, by a session that had ended long before, is the owner's.
+    // A link of a session that ended long before belongs to the owner.
     house.get(&old.content()).await.expect(StatusCode::OK);
 }
 
@@ -249,5 +250,5 @@ async fn an_undo_ends_the_links_of_the_sessions_that_it_ends() {
     let left = share(&house, &thief, &id, &json!({})).await;
     let undo = house.undo_token(person.id, &person.email).await;
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
-    assert_is_nowhere(&house, &left.path).await;
+    assert_not_found(&house, &left.path).await;
 }

@@ -1,4 +1,4 @@
-//! What an account may have holds, however many uploads there are at once.
+//! Quotas hold for concurrent uploads.
 
 use plinth_testkit::Stage;
 use reqwest::StatusCode;
@@ -9,7 +9,7 @@ use crate::house::{House, text};
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test]
-async fn fifty_uploads_at_once_do_not_pass_the_quota() {
+async fn fifty_concurrent_uploads_do_not_exceed_the_quota() {
     let house = House::on(Stage::open().await.with("PLINTH_FILES_QUOTA", "1MiB")).await;
     let person = house.person("ada").await;
     let uploads = (0..50_u8).map(|n| person.try_upload(&house, "a.bin", vec![n; 100 * 1024]));
@@ -18,7 +18,7 @@ async fn fifty_uploads_at_once_do_not_pass_the_quota() {
         .iter()
         .filter(|answer| answer.status == StatusCode::CREATED)
         .count();
-    assert_eq!(stored, 10, "as many as there is room for");
+    assert_eq!(stored, 10, "as many as fit into the quota");
     for refused in answers
         .iter()
         .filter(|answer| answer.status != StatusCode::CREATED)
@@ -34,12 +34,12 @@ async fn fifty_uploads_at_once_do_not_pass_the_quota() {
     assert_eq!(
         house.count("blobs").await,
         10,
-        "nothing is left of what was refused"
+        "refused uploads leave nothing"
     );
 }
 
 #[tokio::test]
-async fn a_large_upload_is_refused_as_soon_as_it_passes_the_quota_and_leaves_nothing() {
+async fn a_large_upload_is_refused_once_it_exceeds_the_quota_and_leaves_nothing() {
     let house = House::on(Stage::open().await.with("PLINTH_FILES_QUOTA", "20MiB")).await;
     let person = house.person("ada").await;
     person
@@ -79,7 +79,7 @@ async fn a_large_upload_is_refused_as_soon_as_it_passes_the_quota_and_leaves_not
 }
 
 #[tokio::test]
-async fn an_account_has_as_many_files_as_it_may() {
+async fn an_account_has_a_limited_number_of_files() {
     let house = House::on(Stage::open().await.with("PLINTH_FILES_MAX_COUNT", "3")).await;
     let person = house.person("ada").await;
     let uploads = (0..10_u8).map(|n| person.try_upload(&house, "a.bin", vec![n]));

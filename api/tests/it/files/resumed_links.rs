@@ -1,17 +1,17 @@
-//! Downloads by share links that broke off: resumed by their own clients, and counted once.
+//! Interrupted downloads by share links: resumed by the same client, and counted once.
 
 use plinth_testkit::Stage;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use time::Duration;
 
-use super::links::{LINK_PASSWORD, downloads, fetch, file, house, share, told};
+use super::links::{LINK_PASSWORD, downloads, fetch, file, house, missing_link_problem, share};
 use super::pattern;
 use crate::house::{Answer, House, Person, text};
 
 const TICKET: &str = "plinth-resume-ticket";
 
-/// The ticket of a download that was counted.
+/// Returns the ticket of a counted download.
 fn ticket_of(answer: &Answer) -> String {
     answer.header(TICKET).expect("a ticket").to_owned()
 }
@@ -36,7 +36,7 @@ async fn a_download_is_resumed_with_its_ticket_and_counted_once() {
     assert_eq!(first.status, StatusCode::OK);
     let ticket = ticket_of(&first);
     for range in ["bytes=500-", "bytes=1-", "bytes=10-19,30-39"] {
-        // From another network, by another program: what counts is the ticket.
+        // From another network, with another program: only the ticket matters.
         let elsewhere = [("x-forwarded-for", "198.51.100.9"), ("user-agent", "curl")];
         let resumed = ask(&[
             elsewhere[0],
@@ -46,7 +46,7 @@ async fn a_download_is_resumed_with_its_ticket_and_counted_once() {
         ])
         .await;
         assert_eq!(resumed.status, StatusCode::PARTIAL_CONTENT, "{range}");
-        assert_eq!(resumed.header(TICKET), None, "nothing was counted");
+        assert_eq!(resumed.header(TICKET), None, "the download is not counted");
     }
     let rest = ask(&[ada, (TICKET, &ticket), ("range", "bytes=600-")]).await;
     assert_eq!(&rest.bytes[..], &pattern(1000)[600..]);
@@ -61,12 +61,13 @@ async fn a_download_is_resumed_with_its_ticket_and_counted_once() {
     assert_eq!(Answer::of(head).await.status, StatusCode::OK);
     assert_eq!(downloads(&house, &person, &link).await, 1);
 
-    // The same network and program without the ticket are strangers, and the first byte is another download.
-    told(&ask(&[ada, ("range", "bytes=999-")]).await);
-    told(&ask(&[ada]).await);
-    told(&ask(&[ada, (TICKET, &ticket)]).await);
-    told(&ask(&[ada, (TICKET, &ticket), ("range", "bytes=0-0")]).await);
-    told(&ask(&[ada, (TICKET, &ticket), ("range", "bytes=5-9,0-1")]).await);
+    // The same network and program without the ticket, and requests for the first byte, are new
+    // downloads.
+    missing_link_problem(&ask(&[ada, ("range", "bytes=999-")]).await);
+    missing_link_problem(&ask(&[ada]).await);
+    missing_link_problem(&ask(&[ada, (TICKET, &ticket)]).await);
+    missing_link_problem(&ask(&[ada, (TICKET, &ticket), ("range", "bytes=0-0")]).await);
+    missing_link_problem(&ask(&[ada, (TICKET, &ticket), ("range", "bytes=5-9,0-1")]).await);
     assert_eq!(downloads(&house, &person, &link).await, 1);
 }
 
@@ -105,7 +106,7 @@ async fn a_browser_resumes_with_the_cookie_of_its_download() {
 }
 
 #[tokio::test]
-async fn a_resume_ticket_is_good_for_its_link_its_bytes_and_a_day() {
+async fn a_resume_ticket_is_valid_for_its_link_its_bytes_and_a_day() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, pattern(1000)).await;
@@ -117,32 +118,32 @@ async fn a_resume_ticket_is_good_for_its_link_its_bytes_and_a_day() {
     let resume = async |path: &str, ticket: &str| {
         fetch(&house, path, &[(TICKET, ticket), ("range", "bytes=1-")]).await
     };
-    told(&resume(&other.content(), &ticket).await);
+    missing_link_problem(&resume(&other.content(), &ticket).await);
     for bad in ["nonsense", &ticket[..ticket.len() - 1], ""] {
-        told(&resume(&link.content(), bad).await);
+        missing_link_problem(&resume(&link.content(), bad).await);
     }
     assert_eq!(
         resume(&link.content(), &ticket).await.status,
         StatusCode::PARTIAL_CONTENT
     );
 
-    // A pinned link shows the same bytes for longer than a day.
+    // A pinned link serves the same bytes for longer than a day.
     let mut pinned = once.clone();
     pinned["pinned"] = json!(true);
     let pinned = share(&house, &person, &id, &pinned).await;
     let of_pinned = ticket_of(&house.get(&pinned.content()).await);
     add_version(&house, &person, &id).await;
-    told(&resume(&link.content(), &ticket).await);
+    missing_link_problem(&resume(&link.content(), &ticket).await);
     assert_eq!(
         resume(&pinned.content(), &of_pinned).await.status,
         StatusCode::PARTIAL_CONTENT
     );
     house.stores.clock.advance(Duration::hours(24));
-    told(&resume(&pinned.content(), &of_pinned).await);
+    missing_link_problem(&resume(&pinned.content(), &of_pinned).await);
 }
 
 #[tokio::test]
-async fn a_resumed_download_needs_the_password_no_second_time_and_ends_with_the_link() {
+async fn a_resumed_download_needs_no_second_password_and_ends_with_the_link() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, pattern(1000)).await;
@@ -166,7 +167,7 @@ async fn a_resumed_download_needs_the_password_no_second_time_and_ends_with_the_
         ))
         .await;
     let ticket = ticket_of(&first);
-    // The ticket of the password ends before a long download does.
+    // The password ticket expires before a long download ends.
     house.stores.clock.advance(Duration::minutes(20));
     let resume = async || {
         fetch(
@@ -182,11 +183,11 @@ async fn a_resumed_download_needs_the_password_no_second_time_and_ends_with_the_
         .delete(&house, &link.revocation())
         .await
         .expect(StatusCode::NO_CONTENT);
-    told(&resume().await);
+    missing_link_problem(&resume().await);
 }
 
 #[tokio::test]
-async fn while_redis_is_away_a_link_opens_is_counted_and_is_resumed() {
+async fn without_redis_a_link_works_is_counted_and_can_be_resumed() {
     let mut stage = Stage::open().await;
     let wire = stage.wire_redis().await;
     let house = House::on(stage).await;
@@ -204,5 +205,5 @@ async fn while_redis_is_away_a_link_opens_is_counted_and_is_resumed() {
     )
     .await;
     assert_eq!(on.status, StatusCode::PARTIAL_CONTENT);
-    told(&fetch(&house, &link.content(), &[("range", "bytes=500-")]).await);
+    missing_link_problem(&fetch(&house, &link.content(), &[("range", "bytes=500-")]).await);
 }

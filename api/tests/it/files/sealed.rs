@@ -1,4 +1,4 @@
-//! What lies in the object store is sealed, and what was done to it there is noticed.
+//! Encryption of objects in the store, and detection of tampering.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -12,7 +12,7 @@ use crate::house::{House, Person, text};
 
 const SEALED_CHUNK: usize = CHUNK_BYTES + TAG_BYTES;
 
-/// The id of a fresh file with these bytes, and the key of its object.
+/// Uploads a file with these bytes. Returns its id and the key of its object.
 async fn stored(house: &House, person: &Person, bytes: Vec<u8>) -> (String, String) {
     let id = text(&person.upload(house, "data.bin", bytes).await["id"]);
     let key = sqlx::query_scalar(
@@ -26,7 +26,7 @@ async fn stored(house: &House, person: &Person, bytes: Vec<u8>) -> (String, Stri
 }
 
 async fn object(house: &House, key: &str) -> Vec<u8> {
-    let stream = house.stores.objects.get(key, None).await.expect("is there");
+    let stream = house.stores.objects.get(key, None).await.expect("exists");
     let pieces: Vec<Bytes> = stream.try_collect().await.expect("is read");
     pieces.concat()
 }
@@ -40,7 +40,7 @@ async fn put(house: &House, key: &str, bytes: Vec<u8>) {
         .expect("is written");
 }
 
-/// Reads a download to its end or until it breaks off.
+/// Reads a download to its end, or until it is cut.
 async fn try_read(house: &House, person: &Person, id: &str) -> (StatusCode, Vec<u8>, bool) {
     let request = person.request(house, Method::GET, &format!("/v1/files/{id}/content"));
     let mut response = request.send().await.expect("an answer");
@@ -55,7 +55,7 @@ async fn try_read(house: &House, person: &Person, id: &str) -> (StatusCode, Vec<
 }
 
 #[tokio::test]
-async fn an_object_is_as_long_as_the_format_says_and_shows_nothing_of_its_bytes() {
+async fn an_object_has_the_length_of_the_format_and_reveals_no_bytes() {
     let house = House::open().await;
     let person = house.person("ada").await;
     for size in [
@@ -82,14 +82,12 @@ async fn an_object_is_as_long_as_the_format_says_and_shows_nothing_of_its_bytes(
     let keys: i64 = house
         .count("blobs WHERE master_key = 'root' AND octet_length(data_key) = 61")
         .await;
-    assert_eq!(keys, 6, "each has a wrapped key of its own");
+    assert_eq!(keys, 6, "each object has its own wrapped key");
 }
 
 #[rstest]
 #[tokio::test]
-async fn every_range_is_read_from_the_chunks_that_hold_it(
-    #[values(Store::S3s, Store::Moto)] store: Store,
-) {
+async fn every_range_is_read_from_its_chunks(#[values(Store::S3s, Store::Moto)] store: Store) {
     let house = House::at(store).await;
     let person = house.person("ada").await;
     let size = 3 * CHUNK_BYTES + 100;
@@ -114,9 +112,7 @@ async fn every_range_is_read_from_the_chunks_that_hold_it(
 
 #[rstest]
 #[tokio::test]
-async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong(
-    #[values(Store::S3s, Store::Moto)] store: Store,
-) {
+async fn a_tampered_object_serves_no_wrong_bytes(#[values(Store::S3s, Store::Moto)] store: Store) {
     let house = House::at(store).await;
     let person = house.person("ada").await;
     let bytes = pattern(3 * CHUNK_BYTES + 100);
@@ -171,14 +167,14 @@ async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong(
         let (_, read, is_whole) = try_read(&house, &person, &id).await;
         assert!(
             !is_whole,
-            "{what}: the client sees that the answer is not whole"
+            "{what}: the client can tell that the response is incomplete"
         );
         assert!(read.len() <= good && read == bytes[..read.len()], "{what}");
     }
     put(&house, &key, whole).await;
     assert!(
         content(&house, &person, &id, &[]).await.bytes == bytes,
-        "put back it is read again"
+        "the restored object can be read"
     );
     assert_eq!(
         content(&house, &person, &other_id, &[]).await.status,
@@ -187,7 +183,7 @@ async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong(
 }
 
 #[tokio::test]
-async fn another_master_key_wraps_what_comes_and_the_old_one_still_unwraps() {
+async fn a_new_master_key_wraps_new_objects_and_the_old_key_still_unwraps() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (old, _) = stored(&house, &person, b"old bytes".to_vec()).await;

@@ -1,4 +1,4 @@
-//! Deleted files wait in the trash and come back as they were.
+//! The trash: deleted files are restored unchanged.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::content;
 use crate::house::{House, text};
 
 #[tokio::test]
-async fn a_deleted_file_is_nowhere_but_in_the_trash_and_comes_back_as_it_was() {
+async fn a_deleted_file_is_only_in_the_trash_and_is_restored_unchanged() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let file = person.upload(&house, "a.txt", b"text".to_vec()).await;
@@ -71,7 +71,7 @@ async fn a_deleted_file_is_nowhere_but_in_the_trash_and_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_trash_still_counts_and_can_be_removed_for_good() {
+async fn files_in_the_trash_count_and_can_be_deleted_permanently() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "a.txt", b"text".to_vec()).await["id"]);

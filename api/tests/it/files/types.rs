@@ -1,4 +1,4 @@
-//! Content types: by the bytes, and of texts by the name; what a browser is given of each.
+//! Content types: detected from the bytes and, for text, from the name; and how they are served.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use crate::house::{Answer, House, text};
 const SVG: &[u8] = b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>";
 
 #[tokio::test]
-async fn a_text_that_begins_like_a_picture_is_a_text_and_nobody_is_notified() {
+async fn text_that_starts_like_an_image_is_text_and_notifies_nobody() {
     let house = House::open().await;
     let person = house.person("ada").await;
     for words in ["BMW is a car", "MZ is a postcode", "GIF is a format"] {
@@ -26,14 +26,14 @@ async fn a_text_that_begins_like_a_picture_is_a_text_and_nobody_is_notified() {
     assert_eq!(
         house.count("jobs WHERE queue = 'files'").await,
         0,
-        "no image is made"
+        "no image is derived"
     );
     assert_eq!(house.count("notifications").await, 0);
 }
 
-/// Nothing is shown in the page except pictures that cannot run anything, and no stylesheet can be applied.
+/// Only images that cannot run scripts are displayed inline, and no stylesheet can be applied.
 #[tokio::test]
-async fn a_text_has_the_type_of_its_name_and_is_an_attachment() {
+async fn text_has_the_type_of_its_name_and_is_an_attachment() {
     let house = House::open().await;
     let person = house.person("ada").await;
     for (name, bytes, content_type, served) in [
@@ -113,7 +113,7 @@ async fn a_text_has_the_type_of_its_name_and_is_an_attachment() {
             .collect();
         assert_eq!(names, [expected], "{filter}");
     }
-    // The renderer of pictures has no work, and nobody hears that there is no image.
+    // No image is derived, and the owner is not notified.
     assert_eq!(house.count("jobs WHERE queue = 'files'").await, 0);
     assert_eq!(house.count("notifications").await, 0);
 }
@@ -135,7 +135,7 @@ async fn equal_bytes_have_the_type_of_each_name() {
     assert_eq!(house.count("blobs WHERE state = 'stored'").await, 1);
 }
 
-/// Its bytes are served under the name of the file, whatever the part of the form is called.
+/// The bytes of a version are served under the name of the file, whatever the part is called.
 #[tokio::test]
 async fn a_version_has_the_type_of_the_files_name() {
     let house = House::open().await;
@@ -161,7 +161,7 @@ async fn a_version_has_the_type_of_the_files_name() {
 }
 
 #[tokio::test]
-async fn allowed_types_are_those_of_the_name_too() {
+async fn allowed_types_apply_to_types_by_name_too() {
     let stage = Stage::open()
         .await
         .with("PLINTH_FILES_ALLOWED_TYPES", "text/csv,image/svg+xml");
@@ -170,7 +170,7 @@ async fn allowed_types_are_those_of_the_name_too() {
     let csv = b"a,b\n".repeat(9 * 1024 * 1024 / 4);
     person.upload(&house, "a.csv", csv.clone()).await;
     person.upload(&house, "a.svg", SVG.to_vec()).await;
-    // The first is refused before its second part is taken.
+    // The first one is refused before its second part is received.
     for (name, bytes) in [
         ("a.txt", csv),
         ("b.csv", png()),

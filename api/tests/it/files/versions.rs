@@ -1,4 +1,4 @@
-//! Versions: each keeps its bytes, and equal bytes are kept once.
+//! Versions: each keeps its bytes, and equal bytes are stored once.
 
 use futures_util::future::join_all;
 use plinth_testkit::Stage;
@@ -34,7 +34,7 @@ async fn versions(house: &House, person: &Person, id: &str) -> Vec<(i64, i64)> {
 }
 
 #[tokio::test]
-async fn every_version_keeps_its_bytes_and_an_old_one_comes_back() {
+async fn every_version_keeps_its_bytes_and_an_old_one_can_be_restored() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
@@ -83,7 +83,7 @@ async fn every_version_keeps_its_bytes_and_an_old_one_comes_back() {
     assert_eq!(
         content(&house, &person, &id, &[]).await.bytes,
         b"one",
-        "the third one still has them"
+        "the third version still has them"
     );
     person
         .delete(&house, &format!("{path}/2"))
@@ -110,7 +110,7 @@ async fn every_version_keeps_its_bytes_and_an_old_one_comes_back() {
 }
 
 #[tokio::test]
-async fn equal_bytes_of_one_account_are_kept_once_and_those_of_two_are_not() {
+async fn equal_bytes_are_stored_once_per_account() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let bytes = vec![7; 100_000];
@@ -125,7 +125,7 @@ async fn equal_bytes_of_one_account_are_kept_once_and_those_of_two_are_not() {
     assert_eq!(
         house.count("blobs WHERE state = 'removing'").await,
         1,
-        "what came again goes"
+        "the duplicate is removed"
     );
     assert_eq!(house.count("storage_usage WHERE bytes = 100000").await, 2);
     ada.delete(&house, &format!("/v1/files/{first}?permanently=true"))
@@ -133,7 +133,7 @@ async fn equal_bytes_of_one_account_are_kept_once_and_those_of_two_are_not() {
         .expect(StatusCode::NO_CONTENT);
     assert!(
         content(&house, &ada, &second, &[]).await.bytes == bytes,
-        "the other file still has them"
+        "the other file still has the bytes"
     );
     ada.delete(&house, &format!("/v1/files/{second}?permanently=true"))
         .await
@@ -146,7 +146,7 @@ async fn equal_bytes_of_one_account_are_kept_once_and_those_of_two_are_not() {
 }
 
 #[tokio::test]
-async fn twenty_at_once_of_the_same_bytes_keep_one_and_lose_none() {
+async fn twenty_concurrent_uploads_of_equal_bytes_store_one_copy() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let uploads = (0..20).map(|n| person.upload(&house, "a.bin", vec![n / 10; 5_000]));
@@ -180,7 +180,7 @@ async fn twenty_at_once_of_the_same_bytes_keep_one_and_lose_none() {
 }
 
 #[tokio::test]
-async fn a_file_has_only_so_many_versions() {
+async fn a_file_has_a_limited_number_of_versions() {
     let house = House::on(
         plinth_testkit::Stage::open()
             .await
@@ -192,7 +192,7 @@ async fn a_file_has_only_so_many_versions() {
     add(&house, &person, &id, b"second")
         .await
         .expect(StatusCode::CREATED);
-    // Many at once share what is left.
+    // Concurrent uploads share the rest.
     let adding = (0..8_u8).map(|number| {
         let (house, person, id) = (&house, &person, &id);
         async move { add(house, person, id, &[number]).await }
@@ -229,7 +229,7 @@ async fn a_file_has_only_so_many_versions() {
 }
 
 #[tokio::test]
-async fn versions_restored_and_deleted_at_once_need_one_connection_each() {
+async fn concurrent_restores_and_deletions_need_one_connection_each() {
     let house = House::on(
         Stage::open()
             .await

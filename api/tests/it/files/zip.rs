@@ -1,4 +1,4 @@
-//! Several files as one archive, which is made while it is sent.
+//! Streamed archives of several files.
 
 use std::io::{Cursor, Read as _};
 
@@ -13,7 +13,7 @@ use crate::house::{Answer, House, Person, text};
 
 const ZIP: &str = "/v1/files/zip";
 
-/// Names and bytes, in the order of the archive. Reading checks the CRC of each.
+/// Returns names and bytes in the order of the archive. Reading verifies each CRC.
 pub(crate) fn unpacked(bytes: Vec<u8>) -> Vec<(String, Vec<u8>)> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).expect("an archive");
     (0..archive.len())
@@ -37,7 +37,7 @@ async fn pack(house: &House, person: &Person, ids: &[&str]) -> Answer {
 }
 
 #[tokio::test]
-async fn files_come_in_one_archive_as_they_are_each_under_a_name_of_its_own() {
+async fn files_are_packed_unchanged_under_unique_names() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let contents = [
@@ -61,7 +61,7 @@ async fn files_come_in_one_archive_as_they_are_each_under_a_name_of_its_own() {
         ids.push(upload(&house, &person, name, bytes.clone()).await);
     }
     let mut asked: Vec<&str> = ids.iter().map(String::as_str).collect();
-    // Again: it is packed once.
+    // A repeated id is packed once.
     asked.push(&ids[0]);
     let answer = pack(&house, &person, &asked).await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -93,16 +93,16 @@ async fn files_come_in_one_archive_as_they_are_each_under_a_name_of_its_own() {
 }
 
 #[tokio::test]
-async fn where_one_file_is_not_the_callers_nothing_is_sent() {
+async fn nothing_is_sent_if_one_file_belongs_to_another_account() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let own = upload(&house, &ada, "a.txt", b"mine".to_vec()).await;
-    let his = upload(&house, &bob, "b.txt", b"his".to_vec()).await;
+    let other = upload(&house, &bob, "b.txt", b"his".to_vec()).await;
     let trashed = upload(&house, &ada, "c.txt", b"gone".to_vec()).await;
     ada.delete(&house, &format!("/v1/files/{trashed}"))
         .await
         .expect(StatusCode::NO_CONTENT);
-    for other in [&his, &trashed, &Uuid::new_v4().to_string()] {
+    for other in [&other, &trashed, &Uuid::new_v4().to_string()] {
         pack(&house, &ada, &[&own, other])
             .await
             .problem(404, "not_found");
@@ -114,7 +114,7 @@ async fn where_one_file_is_not_the_callers_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn an_archive_has_a_file_at_least_and_a_hundred_at_most() {
+async fn an_archive_has_one_to_a_hundred_files() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let ids = |count: usize| {
@@ -136,7 +136,7 @@ async fn an_archive_has_a_file_at_least_and_a_hundred_at_most() {
 }
 
 #[tokio::test]
-async fn a_file_that_turns_out_broken_breaks_the_archive_off() {
+async fn a_corrupt_file_aborts_the_archive() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let whole = upload(&house, &person, "whole.bin", pattern(10 * CHUNK_BYTES)).await;
@@ -149,7 +149,7 @@ async fn a_file_that_turns_out_broken_breaks_the_archive_off() {
         .await
         .expect("updates");
 
-    // The first one: told before anything is sent.
+    // The first one: reported before anything is sent.
     pack(&house, &person, &[&broken, &whole])
         .await
         .problem(500, "internal");
@@ -169,11 +169,11 @@ async fn a_file_that_turns_out_broken_breaks_the_archive_off() {
     };
     assert!(
         broke_off,
-        "{} bytes came as if they were all: {headers}",
+        "{} bytes ended like a complete response: {headers}",
         bytes.len()
     );
     assert!(
         ZipArchive::new(Cursor::new(bytes)).is_err(),
-        "no directory ends it"
+        "the archive has no central directory"
     );
 }

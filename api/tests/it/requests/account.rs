@@ -1,4 +1,5 @@
-//! The caller's own account: profile, address, password, sessions, API keys, messages and storage.
+//! The caller's own account: profile, address, password, sessions, API keys, notifications and
+//! storage.
 
 use plinth_core::notifications::Inbox;
 use plinth_domain::closed_set::Recorded;
@@ -7,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use super::second_factors::{MULTI_FACTOR, passkey_of, set_methods};
-use super::{NEW_PASSWORD, Request, free_address, unknown};
+use super::{NEW_PASSWORD, Request, free_address, missing_request};
 use crate::house::{House, PASSWORD, Person, text};
 
 pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> Request {
@@ -16,7 +17,7 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
         "changeMe" => Request::json(json!({ "display_name": "Countess" })),
         "changeEmail" => Request::json(json!({ "email": free_address() })),
         "waiveEmailUndo" => {
-            owe_undo(house, caller).await;
+            add_undoable_change(house, caller).await;
             Request::new()
         }
         "changePassword" => {
@@ -56,11 +57,11 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
             caller.upload(house, "notes.txt", b"text".to_vec()).await;
             Request::new()
         }
-        other => unknown(other),
+        other => missing_request(other),
     }
 }
 
-/// Makes an API key and returns its id.
+/// Creates an API key and returns its id.
 async fn api_key(house: &House, caller: &Person) -> String {
     let body = json!({ "name": "deploy", "scopes": ["files:read"], "expires_in_days": 30 });
     let made = caller
@@ -70,8 +71,8 @@ async fn api_key(house: &House, caller: &Person) -> String {
     text(&made["api_key"]["id"])
 }
 
-/// Records a change of address that can be undone, of an owner who has had a second factor for long.
-async fn owe_undo(house: &House, caller: &Person) {
+/// Records a change of address that can be undone, of an owner with an old second factor.
+async fn add_undoable_change(house: &House, caller: &Person) {
     set_methods(house, caller, MULTI_FACTOR).await;
     for row in [
         "INSERT INTO email_undos (user_id, email_key, changed_at, expires_at)

@@ -1,10 +1,10 @@
-//! Other people's accounts, roles, and the audit log.
+//! Accounts of others, roles, and the audit log.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Request, unknown};
+use super::{Request, missing_request};
 use crate::house::{House, Person};
 
 pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> Request {
@@ -56,7 +56,7 @@ async fn of_account(house: &House, operation: &str) -> Request {
         "impersonateUser" | "resetFactors" | "resetUserPassword" | "suspendUser" => {
             Request::json(reason)
         }
-        other => unknown(other),
+        other => missing_request(other),
     };
     request.at("id", &person.id)
 }

@@ -1,9 +1,9 @@
-//! Registrations, logins, and what is asked for by a mailed token.
+//! Registrations, logins, and operations with a mailed token.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{NEW_PASSWORD, Request, free_address, unknown};
+use super::{NEW_PASSWORD, Request, free_address, missing_request};
 use crate::house::{House, PASSWORD, Person};
 use crate::mailed::UNDO;
 use crate::recovery::{add_passkey, change_address};
@@ -54,11 +54,11 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
             Request::json(json!({ "token": change_address(house, caller, &free_address()).await }))
         }
         "undoEmailMfa" => undo_with_app(house, caller).await,
-        other => unknown(other),
+        other => missing_request(other),
     }
 }
 
-/// Returns the mailed token of a registration that waits for its proof.
+/// Returns the mailed token of a pending registration.
 async fn registration_token(house: &House) -> String {
     let email = house.register("ada").await;
     house.verification_token(&email).await
@@ -74,7 +74,8 @@ async fn login_by_passkey(house: &House, caller: &Person) -> Request {
     Request::json(json!({ "challenge": asked["challenge"], "credential": credential }))
 }
 
-/// The undo of a change of address asks for a factor that is older than what a thief could have added.
+/// The undo of a change of address requires a factor that is older than what an intruder could have
+/// added.
 async fn undo_with_app(house: &House, caller: &Person) -> Request {
     let (app, _) = enrol(house, caller).await;
     house.stores.clock.advance(time::Duration::days(8));

@@ -6,7 +6,7 @@ use plinth_domain::picture::Picture;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Request, unknown};
+use super::{Request, missing_request};
 use crate::files::png;
 use crate::house::{Answer, House, Person, text};
 
@@ -43,7 +43,7 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
             add_version(house, caller, &id).await;
             Request::new().at("id", &id).at("number", &1)
         }
-        other => unknown(other),
+        other => missing_request(other),
     }
 }
 
@@ -60,7 +60,7 @@ async fn add_version(house: &House, caller: &Person, id: &str) {
         .expect(StatusCode::CREATED);
 }
 
-/// Uploads a picture and stores a derived image of it, as the worker does.
+/// Uploads an image and stores a derived image of it, like the worker.
 async fn variant(house: &House, caller: &Person) -> Request {
     let id: FileId = text(&caller.upload(house, "photo.png", png()).await["id"])
         .parse()
@@ -72,7 +72,7 @@ async fn variant(house: &House, caller: &Person) -> Request {
         .find(id, None)
         .await
         .expect("reads")
-        .expect("the picture is available");
+        .expect("the image is available");
     let picture = Picture {
         width: 1,
         height: 1,

@@ -1,9 +1,9 @@
-//! Background jobs as their owners and as operators see them.
+//! Background jobs, for their owners and for operators.
 
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{Request, unknown};
+use super::{Request, missing_request};
 use crate::house::{House, Person, text};
 use crate::jobs::job;
 
@@ -16,7 +16,7 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
         "readOwnJob" => Request::new().at("id", &thumbnails(house, caller).await),
         "watchOwnJob" => {
             let id = thumbnails(house, caller).await;
-            // The stream of a job that has ended ends after one event.
+            // The stream of an ended job ends after one event.
             sqlx::query(
                 "UPDATE jobs SET state = 'done', progress = 100, finished_at = now() WHERE id::text = $1",
             )
@@ -53,11 +53,11 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
             paused.expect(StatusCode::NO_CONTENT);
             Request::new().at("name", &"files")
         }
-        other => unknown(other),
+        other => missing_request(other),
     }
 }
 
-/// Uploads as much of a JPEG as thumbnails are made of, and returns the id of the job that makes them.
+/// Uploads enough of a JPEG for thumbnails. Returns the id of their job.
 async fn thumbnails(house: &House, caller: &Person) -> String {
     let file = caller
         .upload(house, "photo.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec())

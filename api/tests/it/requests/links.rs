@@ -1,10 +1,10 @@
-//! Share links, what they open, and the tickets of the content host.
+//! Share links, their content, and the tickets of the content host.
 
 use reqwest::{Client, Method, StatusCode, redirect};
 use serde_json::{Value, json};
 
 use super::files::file;
-use super::{CONTENT_HOST, Request, unknown};
+use super::{CONTENT_HOST, Request, missing_request};
 use crate::files::LINK_PASSWORD;
 use crate::house::{Answer, House, Person, text};
 
@@ -37,11 +37,11 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
         "readContentByTicket" | "readContentHeadersByTicket" => Request::new()
             .at("ticket", &ticket(house, caller, &id).await)
             .header("host", CONTENT_HOST),
-        other => unknown(other),
+        other => missing_request(other),
     }
 }
 
-/// Makes a link to the file.
+/// Creates a link to the file.
 async fn share(house: &House, caller: &Person, file: &str, wanted: &Value) -> Value {
     let made = caller
         .post(house, &format!("/v1/files/{file}/links"), wanted)

@@ -1,5 +1,5 @@
-//! A valid request for each operation of the document, and what has to exist before it. It is said here once, for every
-//! test that walks the document.
+//! A valid request for each operation of the document, with the resources that it needs, for all
+//! tests that iterate over the document.
 
 mod account;
 mod administration;
@@ -28,13 +28,13 @@ const CONTENT_HOST: &str = "content.example.org";
 /// The password that an account is changed to.
 const NEW_PASSWORD: &str = "quite another battery";
 
-/// Of the forms.
+/// The boundary of the forms.
 const BOUNDARY: &str = "boundary";
 
-/// What an operation is sent, without credentials.
+/// The request of an operation, without credentials.
 #[derive(Debug, Default)]
 struct Request {
-    /// The values of the parameters in the path, by name.
+    /// The values of the path parameters, by name.
     parameters: Vec<(&'static str, String)>,
     query: Option<String>,
     headers: Vec<(&'static str, String)>,
@@ -76,7 +76,7 @@ impl Request {
         request.bytes(format!("{parts}--{BOUNDARY}--\r\n").as_bytes())
     }
 
-    /// Sets a parameter of the path.
+    /// Sets a path parameter.
     fn at(mut self, name: &'static str, value: &impl ToString) -> Self {
         self.parameters.push((name, value.to_string()));
         self
@@ -102,17 +102,17 @@ impl Request {
     }
 }
 
-/// A request that nothing but its credentials can make fail.
+/// A request that succeeds with the right credentials.
 pub(crate) struct PreparedRequest {
     method: Method,
-    /// With its query.
+    /// The path with its query.
     path: String,
     request: Request,
     is_open: bool,
 }
 
 impl PreparedRequest {
-    /// Sends the request, with the access token of the person unless the operation is open to everybody.
+    /// Sends the request, with the access token of the person unless the operation is open.
     pub(crate) async fn send(&self, house: &House, person: &Person) -> Answer {
         Answer::of(self.build(house, person)).await
     }
@@ -133,12 +133,12 @@ impl PreparedRequest {
     }
 }
 
-/// Opens a house in which every operation can be tried but those of the content host.
+/// Starts an API in which every operation can be tried except those of the content host.
 pub(crate) async fn open() -> House {
     House::on(stage().await).await
 }
 
-/// Opens a house in which this operation can be tried.
+/// Starts an API in which this operation can be tried.
 pub(crate) async fn open_for(operation: &Operation) -> House {
     let mut stage = stage().await;
     if operation.path.starts_with("/v1/content/") {
@@ -155,7 +155,8 @@ async fn stage() -> Stage {
         .with("PLINTH_AUTH_PASSKEY_ORIGINS", ORIGIN)
 }
 
-/// Prepares what the operation needs. The caller of an operation on what is not their own is an administrator.
+/// Prepares the resources of an operation. The caller of an operation on resources of others is an
+/// administrator.
 pub(crate) async fn prepare(
     house: &House,
     operation: &Operation,
@@ -188,7 +189,7 @@ pub(crate) async fn prepare(
     let path = operation.path_with(|wanted| {
         let value = request.parameters.iter().find(|(name, _)| *name == wanted);
         value
-            .unwrap_or_else(|| panic!("{id}: give it a {wanted}"))
+            .unwrap_or_else(|| panic!("{id}: add a value for {wanted}"))
             .1
             .clone()
     });
@@ -205,12 +206,12 @@ pub(crate) async fn prepare(
     }
 }
 
-/// Fails for an operation that was added to the document and not here.
-fn unknown(operation: &str) -> ! {
-    panic!("{operation}: say in `requests` what it is sent")
+/// Fails for an operation of the document that is missing here.
+fn missing_request(operation: &str) -> ! {
+    panic!("{operation}: add its request to `requests`")
 }
 
-/// Returns an address that no account has.
+/// Returns an address without an account.
 fn free_address() -> String {
     format!("{}@example.org", Uuid::new_v4().simple())
 }

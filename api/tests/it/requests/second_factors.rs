@@ -4,12 +4,12 @@ use reqwest::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{DOMAIN, ORIGIN, Request, unknown};
+use super::{DOMAIN, ORIGIN, Request, missing_request};
 use crate::authenticator::Authenticator;
 use crate::house::{House, Person, text};
 use crate::second_factors::{App, enrol};
 
-/// What a session has proved that was opened by a password and an app (RFC 8176).
+/// The methods of a session that was opened with a password and an app (RFC 8176).
 pub(crate) const MULTI_FACTOR: &[&str] = &["pwd", "otp", "mfa"];
 
 pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> Request {
@@ -62,11 +62,11 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
             set_methods(house, caller, MULTI_FACTOR).await;
             Request::new().at("id", &id)
         }
-        other => unknown(other),
+        other => missing_request(other),
     }
 }
 
-/// Sets what the sessions of the account have proved.
+/// Sets the authentication methods of the account's sessions.
 pub(crate) async fn set_methods(house: &House, person: &Person, methods: &[&str]) {
     let update = sqlx::query("UPDATE sessions SET amr = $2 WHERE user_id = $1").bind(person.id.0);
     update
@@ -76,7 +76,7 @@ pub(crate) async fn set_methods(house: &House, person: &Person, methods: &[&str]
         .expect("updates");
 }
 
-/// Adds an authenticator app that nobody can use, and returns its id.
+/// Adds an authenticator app that no test can use. Returns its id.
 pub(crate) async fn app_of(house: &House, caller: &Person) -> Uuid {
     let insert = "INSERT INTO totp_factors (id, user_id, name, secret, confirmed_at, created_at)
                   VALUES ($1, $2, 'Phone', 'x', now(), now())";
@@ -86,7 +86,7 @@ pub(crate) async fn app_of(house: &House, caller: &Person) -> Uuid {
     id
 }
 
-/// Returns the id of the caller's only passkey, which is added if there is none.
+/// Returns the id of the caller's only passkey, which is added if necessary.
 pub(super) async fn passkey_of(house: &House, caller: &Person) -> Uuid {
     let query = "SELECT id FROM passkeys WHERE user_id = $1";
     let find = async || {

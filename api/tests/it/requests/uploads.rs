@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{Request, unknown};
+use super::{Request, missing_request};
 use crate::direct_uploads::{PART, begin, send};
 use crate::house::{Answer, House, Person, text};
 
@@ -51,7 +51,7 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
                 .expect(StatusCode::CREATED);
             Request::json(json!({ "numbers": [1, 2] })).at("id", &text(&begun["upload"]["id"]))
         }
-        other => unknown(other),
+        other => missing_request(other),
     }
 }
 
@@ -59,7 +59,7 @@ fn tus() -> Request {
     Request::new().header(VERSION.0, VERSION.1)
 }
 
-/// Begins a resumable upload of four bytes and returns its id.
+/// Starts a resumable upload of four bytes and returns its id.
 async fn resumable(house: &House, caller: &Person) -> String {
     let request = caller
         .request(house, reqwest::Method::POST, "/v1/uploads")

@@ -1,4 +1,4 @@
-//! Authenticator apps: their codes, their secrets, and who may add one.
+//! Authenticator apps: codes, secrets and enrolment.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{amr, challenge, enrol, enrol_another, prove};
 use crate::house::{Answer, House, PASSWORD, text};
 
 #[tokio::test]
-async fn a_login_with_an_app_needs_its_code() {
+async fn a_login_with_an_app_requires_its_code() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -41,7 +41,7 @@ async fn a_login_with_an_app_needs_its_code() {
 }
 
 #[tokio::test]
-async fn a_totp_code_is_accepted_once() {
+async fn a_totp_code_works_once() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -59,7 +59,7 @@ async fn a_totp_code_is_accepted_once() {
         statuses.contains(&200) && statuses.contains(&401),
         "{statuses:?}"
     );
-    // Nor is one of a step before the last that was used.
+    // A code from a step before the last used one is refused too.
     let asked = challenge(&house, &person).await;
     prove(&house, &asked, "code", &app.code(&house, -1))
         .await
@@ -70,7 +70,7 @@ async fn a_totp_code_is_accepted_once() {
 }
 
 #[tokio::test]
-async fn a_totp_code_is_good_in_its_step_and_beside_it() {
+async fn a_totp_code_is_valid_in_its_step_and_the_adjacent_ones() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -88,7 +88,7 @@ async fn a_totp_code_is_good_in_its_step_and_beside_it() {
 }
 
 #[tokio::test]
-async fn several_apps_stand_side_by_side_and_the_last_takes_the_codes_with_it() {
+async fn several_apps_can_coexist_and_removing_the_last_removes_the_recovery_codes() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (first, _) = enrol(&house, &person).await;
@@ -125,7 +125,7 @@ async fn several_apps_stand_side_by_side_and_the_last_takes_the_codes_with_it() 
 }
 
 #[tokio::test]
-async fn a_secret_is_sealed_and_an_app_without_a_first_code_asks_for_nothing() {
+async fn a_secret_is_encrypted_and_an_unconfirmed_app_is_not_required() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let started = person
@@ -152,12 +152,12 @@ async fn a_secret_is_sealed_and_an_app_without_a_first_code_asks_for_nothing() {
 }
 
 #[tokio::test]
-async fn another_factor_is_added_with_the_first_and_not_with_the_password_alone() {
+async fn another_factor_can_be_added_with_the_first_but_not_with_the_password_alone() {
     let house = House::open().await;
     let early = house.person("ada").await;
     let person = house.elsewhere(&early).await;
     enrol(&house, &person).await;
-    // The session that was opened before, by the password.
+    // The session that was opened before, with the password.
     let refused = early
         .post(&house, "/v1/me/mfa/totp", &json!({ "name": "Intruder" }))
         .await;
@@ -170,7 +170,7 @@ async fn another_factor_is_added_with_the_first_and_not_with_the_password_alone(
 }
 
 #[tokio::test]
-async fn an_app_and_a_signing_key_go_on_under_another_root_key() {
+async fn an_app_and_a_signing_key_survive_a_change_of_the_root_key() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -198,7 +198,7 @@ async fn an_app_and_a_signing_key_go_on_under_another_root_key() {
     let tokens = prove(&next, &asked, "code", &app.code(&house, 0))
         .await
         .expect(StatusCode::OK);
-    // The key is the same, so that what the old process has signed is taken by the new one.
+    // The key is the same, so that the new process accepts tokens of the old one.
     for token in [&person.access_token, &text(&tokens["access_token"])] {
         let me = next.request(Method::GET, "/v1/me").bearer_auth(token);
         Answer::of(me).await.expect(StatusCode::OK);
@@ -206,7 +206,7 @@ async fn an_app_and_a_signing_key_go_on_under_another_root_key() {
 }
 
 #[tokio::test]
-async fn secrets_that_cannot_be_sealed_anew_keep_no_others() {
+async fn secrets_that_cannot_be_encrypted_again_block_no_others() {
     let house = House::open().await;
     let (before, secret) = (house.stage.settings(), RootKey::generate());
     let settings = house
@@ -226,7 +226,7 @@ async fn secrets_that_cannot_be_sealed_anew_keep_no_others() {
             .await
             .expect("makes a key");
     }
-    // Of the apps and of the keys the first does not open, and the second cannot be written.
+    // One app and one key cannot be decrypted, and another one of each cannot be written.
     for statement in [
         "UPDATE totp_factors SET secret = 'damaged' WHERE id = (SELECT id FROM totp_factors ORDER BY id LIMIT 1)",
         "UPDATE signing_keys SET private_key = 'damaged'
@@ -243,7 +243,7 @@ async fn secrets_that_cannot_be_sealed_anew_keep_no_others() {
     }
     let signing_keys = SigningKeys::new(&house.stores, &root, longest_lifetime(&settings));
     let apps = SecondFactors::new(&house.stores, &settings, &root);
-    // There are four apps, and five keys with the one that was there.
+    // There are four apps, and five keys including the initial one.
     let resealed = (
         signing_keys.reseal(&before).await,
         apps.reseal(&before).await,

@@ -7,7 +7,7 @@ use super::{challenge, enrol, prove};
 use crate::house::{Answer, House, PASSWORD, text};
 
 #[tokio::test]
-async fn a_challenge_of_one_user_takes_no_code_of_another() {
+async fn a_challenge_accepts_no_code_of_another_user() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (_, _) = enrol(&house, &ada).await;
@@ -22,7 +22,7 @@ async fn a_challenge_of_one_user_takes_no_code_of_another() {
 }
 
 #[tokio::test]
-async fn a_challenge_is_no_access_token() {
+async fn a_challenge_is_not_an_access_token() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -34,7 +34,7 @@ async fn a_challenge_is_no_access_token() {
         .post("/v1/auth/refresh", &json!({ "refresh_token": token }))
         .await;
     refresh.problem(401, "invalid_refresh_token");
-    // And it is good once.
+    // It works once.
     prove(&house, &asked, "code", &app.code(&house, 0))
         .await
         .expect(StatusCode::OK);
@@ -44,7 +44,7 @@ async fn a_challenge_is_no_access_token() {
 }
 
 #[tokio::test]
-async fn an_mfa_challenge_ends_after_its_time() {
+async fn an_mfa_challenge_expires() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -56,7 +56,7 @@ async fn an_mfa_challenge_ends_after_its_time() {
 }
 
 #[tokio::test]
-async fn guesses_at_a_second_factor_run_out() {
+async fn guesses_at_a_second_factor_are_limited() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -69,7 +69,7 @@ async fn guesses_at_a_second_factor_run_out() {
     prove(&house, &asked, "code", &app.code(&house, 0))
         .await
         .problem(401, "invalid_challenge");
-    // Another challenge is no way around: the account's own count goes on, and grows.
+    // A new challenge does not help: the count of the account continues.
     let mut waits = Vec::new();
     for _ in 0..6 {
         let asked = challenge(&house, &person).await;
@@ -93,7 +93,7 @@ async fn guesses_at_a_second_factor_run_out() {
 }
 
 #[tokio::test]
-async fn exactly_one_proof_is_taken() {
+async fn exactly_one_proof_is_accepted() {
     let house = House::open().await;
     let body = json!({ "challenge": "x", "code": "123456", "recovery_code": "y" });
     house
@@ -107,12 +107,12 @@ async fn exactly_one_proof_is_taken() {
 }
 
 #[tokio::test]
-async fn no_way_in_passes_by_the_second_factor() {
+async fn no_login_bypasses_the_second_factor() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
     challenge(&house, &person).await;
-    // A known device is one factor less to guess at, and no factor.
+    // A known device only affects delays; it is not a factor.
     let asked = challenge(&house, &person).await;
     let tokens = prove(&house, &asked, "code", &app.code(&house, 0))
         .await
@@ -123,7 +123,7 @@ async fn no_way_in_passes_by_the_second_factor() {
         .await
         .expect(StatusCode::OK);
     assert_eq!(answer["mfa_required"], true);
-    // Suspended between the two proofs.
+    // Suspended between password and second factor.
     let asked = challenge(&house, &person).await;
     sqlx::query("UPDATE users SET status = 'suspended' WHERE id = $1")
         .bind(person.id.0)

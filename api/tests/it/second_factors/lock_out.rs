@@ -1,4 +1,4 @@
-//! Wrong second factors of strangers, who know the password, and what they do not delay.
+//! Wrong second factors by an attacker with the password must not delay the owner.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -7,8 +7,8 @@ use super::{App, challenge, enrol, prove, refreshed};
 use crate::house::{House, PASSWORD, Person, text};
 use crate::mailed::RESET;
 
-/// Wrong codes by a stranger until the next attempt has to wait.
-async fn lock_strangers_out(house: &House, person: &Person) {
+/// Sends wrong codes from an unknown device until the next attempt has to wait.
+async fn lock_unknown_devices_out(house: &House, person: &Person) {
     for _ in 0..2 {
         let asked = challenge(house, person).await;
         for _ in 0..5 {
@@ -21,7 +21,7 @@ async fn lock_strangers_out(house: &House, person: &Person) {
         .problem(429, "rate_limited");
 }
 
-/// A login from a device up to the challenge.
+/// Logs in from a device up to the challenge.
 async fn challenge_from(house: &House, person: &Person, device_token: &Value) -> Value {
     let login =
         json!({ "email": person.email, "password": PASSWORD, "device_token": device_token });
@@ -31,7 +31,7 @@ async fn challenge_from(house: &House, person: &Person, device_token: &Value) ->
         .expect(StatusCode::OK)
 }
 
-/// A login with the second factor; its answer.
+/// Logs in with the second factor and returns the response.
 async fn log_in(house: &House, person: &Person, app: &App, steps: i64) -> Value {
     let asked = challenge(house, person).await;
     prove(house, &asked, "code", &app.code(house, steps))
@@ -40,13 +40,13 @@ async fn log_in(house: &House, person: &Person, app: &App, steps: i64) -> Value 
 }
 
 #[tokio::test]
-async fn wrong_codes_of_a_stranger_delay_neither_a_known_device_nor_a_live_session() {
+async fn wrong_codes_of_an_attacker_delay_neither_a_known_device_nor_an_open_session() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, codes) = enrol(&house, &person).await;
     let tokens = log_in(&house, &person, &app, 0).await;
     let person = person.with(&tokens);
-    lock_strangers_out(&house, &person).await;
+    lock_unknown_devices_out(&house, &person).await;
 
     let asked = challenge_from(&house, &person, &tokens["device_token"]).await;
     prove(&house, &asked, "code", &app.code(&house, 1))
@@ -59,7 +59,7 @@ async fn wrong_codes_of_a_stranger_delay_neither_a_known_device_nor_a_live_sessi
     prove(&house, &asked, "recovery_code", &codes[0])
         .await
         .expect(StatusCode::OK);
-    // A stranger still waits.
+    // The attacker still has to wait.
     let asked = challenge(&house, &person).await;
     prove(&house, &asked, "recovery_code", &codes[1])
         .await
@@ -67,7 +67,7 @@ async fn wrong_codes_of_a_stranger_delay_neither_a_known_device_nor_a_live_sessi
 }
 
 #[tokio::test]
-async fn a_known_device_and_a_session_that_guess_are_slowed_down_by_themselves() {
+async fn a_known_device_and_a_session_are_slowed_down_by_their_own_guesses() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, codes) = enrol(&house, &person).await;
@@ -98,7 +98,7 @@ async fn a_known_device_and_a_session_that_guess_are_slowed_down_by_themselves()
         );
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 401, 429]);
-    // Neither has delayed anybody else.
+    // Neither has delayed the others.
     let asked = challenge(&house, &person).await;
     prove(&house, &asked, "recovery_code", &codes[0])
         .await
@@ -106,10 +106,10 @@ async fn a_known_device_and_a_session_that_guess_are_slowed_down_by_themselves()
 }
 
 #[tokio::test]
-async fn a_device_on_which_no_factor_was_proved_is_a_stranger_to_second_factors() {
+async fn a_device_without_a_proved_factor_is_unknown_to_second_factors() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    // Whoever knows the password has had such devices before the factor was enrolled, as many as wanted.
+    // With the password, an attacker could have registered devices before the factor was enrolled.
     let before = house
         .log_in(&person.email, PASSWORD)
         .await
@@ -117,13 +117,13 @@ async fn a_device_on_which_no_factor_was_proved_is_a_stranger_to_second_factors(
     let (_, codes) = enrol(&house, &person).await;
     // The factor is older than what a reset removes.
     house.stores.clock.advance(time::Duration::days(8));
-    lock_strangers_out(&house, &person).await;
+    lock_unknown_devices_out(&house, &person).await;
     let asked = challenge_from(&house, &person, &before["device_token"]).await;
     prove(&house, &asked, "recovery_code", &codes[0])
         .await
         .problem(429, "rate_limited");
 
-    // Whoever reads the mailbox gets one by a reset.
+    // With the mailbox, an attacker gets a device token by a reset.
     let token = house.reset_token(&person.email).await;
     let reset = house.present(RESET, &token).await.expect(StatusCode::OK);
     let login = json!({
@@ -139,7 +139,7 @@ async fn a_device_on_which_no_factor_was_proved_is_a_stranger_to_second_factors(
 }
 
 #[tokio::test]
-async fn a_code_is_taken_as_an_app_shows_it() {
+async fn a_code_is_accepted_as_an_app_displays_it() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let started = person

@@ -1,4 +1,5 @@
-//! Second factors: authenticator apps, recovery codes, the challenge, the step-up, and roles that ask for one.
+//! Second factors: authenticator apps, recovery codes, challenges, step-ups, and roles that require
+//! one.
 
 mod apps;
 mod challenges;
@@ -14,7 +15,7 @@ use totp_rs::{Builder, Secret, Totp};
 
 use crate::house::{Answer, House, PASSWORD, Person, text};
 
-/// An app that knows a secret.
+/// An authenticator app with a secret.
 pub(crate) struct App(Totp);
 
 impl App {
@@ -23,7 +24,7 @@ impl App {
         Self(Builder::new().with_secret(secret).build_noncompliant())
     }
 
-    /// The code of so many steps from now.
+    /// Returns the code of a time step, relative to the current one.
     pub(crate) fn code(&self, house: &House, steps: i64) -> String {
         let now = house.stores.clock.now().unix_timestamp() + 30 * steps;
         self.0
@@ -32,7 +33,7 @@ impl App {
     }
 }
 
-/// Enrols an app with the code of the step before, so that the one of now is still good.
+/// Enrols an app with the previous code, so that the current one is still unused.
 pub(crate) async fn enrol(house: &House, person: &Person) -> (App, Vec<String>) {
     let started = person
         .post(house, "/v1/me/mfa/totp", &json!({ "name": "Phone" }))
@@ -56,7 +57,7 @@ pub(crate) async fn enrol(house: &House, person: &Person) -> (App, Vec<String>) 
     (app, serde_json::from_value(codes).expect("codes"))
 }
 
-/// Enrols one more, with its path.
+/// Enrols another app. Returns it with its path.
 async fn enrol_another(house: &House, person: &Person, name: &str) -> (App, String) {
     let started = person
         .post(house, "/v1/me/mfa/totp", &json!({ "name": name }))
@@ -73,7 +74,7 @@ async fn enrol_another(house: &House, person: &Person, name: &str) -> (App, Stri
         .await;
     assert!(
         confirmed.expect(StatusCode::OK)["recovery_codes"].is_null(),
-        "there are some already"
+        "the account has recovery codes already"
     );
     (app, path)
 }
@@ -117,6 +118,6 @@ async fn amr(house: &House, person: &Person) -> Value {
     items
         .into_iter()
         .find(|item| item["current"] == true)
-        .expect("the own session")["amr"]
+        .expect("the current session")["amr"]
         .clone()
 }

@@ -1,4 +1,4 @@
-//! Recovery codes: given out, used up, and unlike each other.
+//! Recovery codes: issued, used and unique.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::{amr, challenge, enrol, prove};
 use crate::house::{House, text};
 
 #[tokio::test]
-async fn a_recovery_code_is_accepted_once() {
+async fn a_recovery_code_works_once() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (_, codes) = enrol(&house, &person).await;
@@ -41,7 +41,7 @@ async fn a_recovery_code_is_accepted_once() {
 }
 
 #[tokio::test]
-async fn recovery_codes_are_kept_as_hashes_and_shown_once() {
+async fn recovery_codes_are_stored_as_hashes_and_shown_once() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (_, codes) = enrol(&house, &person).await;
@@ -71,7 +71,7 @@ async fn recovery_codes_are_kept_as_hashes_and_shown_once() {
 }
 
 #[tokio::test]
-async fn no_two_codes_or_seeds_are_alike() {
+async fn codes_and_secrets_are_unique() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (_, mut codes) = enrol(&house, &ada).await;

@@ -1,4 +1,4 @@
-//! Roles that ask for a second factor.
+//! Roles that require a second factor.
 
 use reqwest::StatusCode;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{enrol, enrol_another, refreshed};
 use crate::house::{House, Person, text};
 
-/// A role that asks for a second factor, given to somebody.
+/// Gives the person a role that requires a second factor.
 async fn require_factor(house: &House, person: &Person) {
     let role = "INSERT INTO roles (name, permissions, requires_mfa) VALUES ('guarded', '{}', true)";
     sqlx::query(role)
@@ -23,7 +23,7 @@ async fn require_factor(house: &House, person: &Person) {
 }
 
 #[tokio::test]
-async fn who_must_have_a_second_factor_can_only_enrol() {
+async fn a_user_who_lacks_a_required_second_factor_can_only_enrol() {
     let house = House::open().await;
     let person = house.person("ada").await;
     require_factor(&house, &person).await;
@@ -50,7 +50,7 @@ async fn who_must_have_a_second_factor_can_only_enrol() {
     let person = refreshed(&house, &person).await;
     let me = person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert_eq!(me["has_second_factor"], true);
-    // The last one stays while the role asks for it.
+    // The last factor cannot be removed while the role requires it.
     let listed = person
         .get(&house, "/v1/me/mfa/totp")
         .await
@@ -63,7 +63,7 @@ async fn who_must_have_a_second_factor_can_only_enrol() {
 }
 
 #[tokio::test]
-async fn of_two_removals_at_once_one_keeps_the_last_factor() {
+async fn concurrent_removals_keep_the_last_required_factor() {
     let house = House::open().await;
     let person = house.person("ada").await;
     enrol(&house, &person).await;
@@ -115,7 +115,7 @@ async fn an_api_key_made_without_a_second_factor_does_not_satisfy_a_role_that_re
         other.try_api_key(key).await.expect(StatusCode::OK);
     }
 
-    // The role asks for it later, by way of either replica.
+    // The role starts to require it later, on either replica.
     let body = json!({ "name": "guarded", "permissions": [] });
     admin
         .post(&house, "/v1/roles", &body)
@@ -141,7 +141,7 @@ async fn an_api_key_made_without_a_second_factor_does_not_satisfy_a_role_that_re
     house.assign(&admin, &person, &["member"]).await;
     house.try_api_key(&weak).await.expect(StatusCode::OK);
 
-    // Nor does a role that is given later and has always asked for it.
+    // A role that is assigned later and always required it has the same effect.
     house.assign(&admin, &person, &["member", "guarded"]).await;
     other
         .try_api_key(&weak)
@@ -151,7 +151,7 @@ async fn an_api_key_made_without_a_second_factor_does_not_satisfy_a_role_that_re
 }
 
 #[tokio::test]
-async fn a_copy_of_an_api_key_that_an_earlier_release_wrote_is_not_believed() {
+async fn a_cached_api_key_of_an_earlier_release_is_not_used() {
     let house = House::open().await;
     let person = house.person("ada").await;
     enrol(&house, &person).await;
@@ -162,7 +162,7 @@ async fn a_copy_of_an_api_key_that_an_earlier_release_wrote_is_not_believed() {
         .stores
         .redis
         .key(&format!("api-key:{}", text(&key["api_key"]["id"])));
-    // What the release before this one keeps, for a key of everything.
+    // The format of the previous release, for a key with all permissions.
     let copy =
         json!({ "user": person.id, "scopes": ["audit:read", "profile:read"], "expires_at": null });
     let mut connection = house.redis().await;
@@ -179,16 +179,16 @@ async fn a_copy_of_an_api_key_that_an_earlier_release_wrote_is_not_believed() {
     assert_eq!(me["permissions"], json!(["profile:read"]));
 }
 
-/// The migration that decides on the keys of before.
+/// The migration that decides about existing keys.
 const BACKFILL: &str = include_str!("../../../../migrations/0028_multi_factor_api_keys.sql");
 
 #[tokio::test]
-async fn keys_of_before_count_as_made_with_a_factor_that_is_an_hour_older() {
+async fn existing_keys_count_as_multi_factor_if_the_factor_is_an_hour_older() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let before = house.api_key(ada.id, "profile:read").await;
     enrol(&house, &ada).await;
-    // A session of before the factor is fresh for some minutes.
+    // A session from before the factor is fresh for some minutes.
     house.stores.clock.advance(time::Duration::minutes(30));
     let soon = house.api_key(ada.id, "profile:read").await;
     house.stores.clock.advance(time::Duration::minutes(31));

@@ -7,7 +7,7 @@ use super::{challenge, enrol, prove};
 use crate::house::House;
 
 #[tokio::test]
-async fn an_administrator_resets_a_lost_factor_and_its_owner_is_told() {
+async fn an_administrator_resets_a_lost_factor_and_its_owner_is_notified() {
     let house = House::open().await;
     let (person, admin) = (house.person("ada").await, house.administrator().await);
     enrol(&house, &person).await;
@@ -47,7 +47,7 @@ async fn an_administrator_resets_a_lost_factor_and_its_owner_is_told() {
 }
 
 #[tokio::test]
-async fn a_reset_password_still_needs_the_second_factor() {
+async fn a_password_reset_does_not_bypass_the_second_factor() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -60,7 +60,7 @@ async fn a_reset_password_still_needs_the_second_factor() {
         .await
         .expect(StatusCode::OK);
     assert!(answer["access_token"].is_null(), "{answer}");
-    // Nor does the device that the reset made known pass by it.
+    // The device token of the reset does not bypass it either.
     let known =
         json!({ "email": person.email, "password": new, "device_token": answer["device_token"] });
     let asked = house
@@ -74,7 +74,7 @@ async fn a_reset_password_still_needs_the_second_factor() {
 }
 
 #[tokio::test]
-async fn an_administrator_does_not_reset_their_own_factors() {
+async fn an_administrator_cannot_reset_their_own_factors() {
     let house = House::open().await;
     let admin = house.administrator().await;
     enrol(&house, &admin).await;

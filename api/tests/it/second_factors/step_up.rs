@@ -1,4 +1,4 @@
-//! The step-up before what is sensitive.
+//! The step-up before sensitive operations.
 
 use plinth_testkit::Stage;
 use reqwest::{Method, StatusCode};
@@ -8,7 +8,7 @@ use super::{enrol, prove, refreshed};
 use crate::house::{Answer, House, PASSWORD};
 
 #[tokio::test]
-async fn sensitive_actions_need_a_fresh_login() {
+async fn sensitive_operations_require_a_recent_login() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::minutes(4));
@@ -18,7 +18,7 @@ async fn sensitive_actions_need_a_fresh_login() {
         .await
         .expect(StatusCode::OK);
     house.stores.clock.advance(time::Duration::minutes(2));
-    // A refresh proves nothing.
+    // A refresh does not count.
     let person = refreshed(&house, &person).await;
     person
         .delete(&house, "/v1/me/sessions")
@@ -59,7 +59,7 @@ async fn a_step_up_replaces_the_tokens_of_the_session() {
         .await
         .problem(401, "session_ended");
     new.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    // A tab that did not know yet is refused and ends nothing; much later it is a theft.
+    // A tab with the old token is refused without ending the session; much later it is a theft.
     let stale = json!({ "refresh_token": old.refresh_token });
     house
         .post("/v1/auth/refresh", &stale)
@@ -77,7 +77,7 @@ async fn a_step_up_replaces_the_tokens_of_the_session() {
 }
 
 #[tokio::test]
-async fn a_step_up_asks_for_the_second_factor() {
+async fn a_step_up_requires_the_second_factor() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
@@ -108,7 +108,7 @@ async fn a_step_up_asks_for_the_second_factor() {
 }
 
 #[tokio::test]
-async fn guesses_at_a_step_up_are_slowed_and_strangers_do_not_slow_it() {
+async fn step_up_guesses_are_slowed_down_but_not_by_strangers() {
     let house = House::on(
         Stage::open()
             .await
