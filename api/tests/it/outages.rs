@@ -47,7 +47,7 @@ async fn without_redis_requests_succeed_and_a_logout_applies_at_once() {
         "{late} is registered"
     );
     // Old copies are still in Redis when it is back, and must not be used.
-    wire.mend();
+    wire.restore();
     goes.get(&house, "/v1/me")
         .await
         .problem(401, "session_ended");
@@ -89,7 +89,7 @@ async fn without_postgresql_a_write_is_refused_and_succeeds_later() {
     assert!(refused.header("retry-after").is_some());
     // Reads from Redis work all the time.
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    wire.mend();
+    wire.restore();
     until("the registration is taken", async || {
         (house.post("/v1/auth/register", &body).await.status == StatusCode::ACCEPTED).then_some(())
     })
@@ -171,7 +171,7 @@ async fn while_postgresql_is_away_requests_are_refused_at_once() {
             "{:?}",
             asked.elapsed()
         );
-        wire.mend();
+        wire.restore();
         until("requests are served", async || {
             (person.get(&house, "/v1/files").await.status == StatusCode::OK).then_some(())
         })
@@ -222,7 +222,7 @@ async fn a_pool_without_connections_is_stuck_if_postgresql_responds() {
         !db.is_stuck(patience).await,
         "a restart would not help PostgreSQL"
     );
-    wire.mend();
+    wire.restore();
     let mut held = Vec::new();
     until("it recovers", async || db.acquire().await.ok()).await;
     for _ in 0..5 {

@@ -250,7 +250,7 @@ async fn a_replica_that_is_cut_off_from_redis_waits_for_the_others() {
             .get(&twin, "/v1/me")
             .await
             .problem(401, "session_ended");
-        wire.mend();
+        wire.restore();
         until("Redis is reached again", async || {
             house.stores.redis.ping().await.ok()
         })

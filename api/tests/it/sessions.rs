@@ -466,7 +466,7 @@ async fn a_token_that_a_step_up_replaced_stays_invalid_without_redis() {
         .get(&house, "/v1/me")
         .await
         .problem(401, "session_ended");
-    wire.mend();
+    wire.restore();
     until("the copies are believed again", async || {
         third.get(&house, "/v1/me").await.expect(StatusCode::OK);
         second

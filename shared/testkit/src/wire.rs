@@ -59,7 +59,7 @@ impl Wire {
         self.state.send_modify(|state| state.cuts += 1);
     }
 
-    /// Breaks every connection and every new one, until [`Wire::mend`].
+    /// Breaks every connection and every new one, until [`Wire::restore`].
     pub fn tear(&self) {
         self.state.send_modify(|state| {
             state.cuts += 1;
@@ -67,7 +67,7 @@ impl Wire {
         });
     }
 
-    /// Keeps what is sent to the server, on every connection, until [`Wire::mend`]: as a network
+    /// Keeps what is sent to the server, on every connection, until [`Wire::restore`]: as a network
     /// that loses everything.
     pub fn hold(&self) {
         self.state.send_modify(|state| state.held = true);
@@ -85,7 +85,7 @@ impl Wire {
         self.requests.load(Ordering::Relaxed)
     }
 
-    pub fn mend(&self) {
+    pub fn restore(&self) {
         self.state.send_modify(|state| {
             state.whole = true;
             state.held = false;

@@ -1,5 +1,5 @@
-//! `email.security_notice`: tells the owner of an account about an event in it, and what to do if they
-//! did not cause it.
+//! `email.security_notice`: tells the owner of an account about an event in it, and what to do if
+//! they did not cause it.
 
 use std::sync::Arc;
 

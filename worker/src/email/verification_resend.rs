@@ -1,5 +1,5 @@
-//! `email.verification_again`: the verification e-mail for an unverified account, requested by a release
-//! without registrations.
+//! `email.verification_again`: the verification e-mail for an unverified account, requested by a
+//! release without registrations.
 
 use std::sync::Arc;
 

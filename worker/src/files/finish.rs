@@ -1,5 +1,5 @@
-//! `files.finish_upload`: makes the file of a resumable upload whose request ended after the last byte
-//! and before the file was made.
+//! `files.finish_upload`: makes the file of a resumable upload whose request ended after the last
+//! byte and before the file was made.
 
 use std::sync::Arc;
 

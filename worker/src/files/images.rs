@@ -1,7 +1,7 @@
 //! The variants of an image: rendered in the sandbox, then stored. Both job kinds that make
 //! variants use this.
 
-use plinth_core::files::{Made, Processing, Reason, Source, Tell};
+use plinth_core::files::{Made, Notify, Processing, Reason, Source};
 use plinth_domain::picture::Picture;
 use plinth_domain::preset::{Preset, PresetName, Recipe};
 use plinth_pictures::protocol::MAX_SOURCE_BYTES;
@@ -34,7 +34,7 @@ impl ImageService {
         &self,
         source: &Source,
         forced: Option<&PresetName>,
-        tell: Tell,
+        notify: Notify,
         attempt: &Attempt,
         max_attempts: i16,
     ) -> JobResult {
@@ -56,21 +56,21 @@ impl ImageService {
             refused,
             crashed,
         } = results;
-        let tell_made = if crashed.is_empty() {
-            tell
+        let notify_rendered = if crashed.is_empty() {
+            notify
         } else {
-            Tell::Nobody
+            Notify::Silent
         };
         if let Some((picture, images)) = rendered {
             self.processing
-                .keep(source, &picture, images, tell_made)
+                .keep(source, &picture, images, notify_rendered)
                 .await?;
         }
         for (reason, presets) in group_by_reason(refused) {
             tracing::info!(?reason, "no variant can be made of the file");
             let reason = Reason::Unreadable(reason.to_string());
             self.processing
-                .give_up(source, &presets, &reason, tell)
+                .give_up(source, &presets, &reason, notify)
                 .await?;
         }
         let Some((presets, crash)) = crashed.into_presets() else {
@@ -80,7 +80,7 @@ impl ImageService {
             return Err(SandboxError::Crashed(crash).into());
         }
         self.processing
-            .give_up(source, &presets, &Reason::Internal, tell)
+            .give_up(source, &presets, &Reason::Internal, notify)
             .await?;
         Err(Failure::permanent(SandboxError::Crashed(crash)))
     }

@@ -1,5 +1,5 @@
-//! `plinth-worker scan`: for operators who have added a scanner, or whose scanner was unavailable for a
-//! long time.
+//! `plinth-worker scan`: for operators who have added a scanner, or whose scanner was unavailable
+//! for a long time.
 
 use clap::Args;
 use plinth_core::Stores;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plinth_core::files::Tell;
+use plinth_core::files::Notify;
 use plinth_domain::job::{JobPayload as _, MakeThumbnails};
 
 use super::FilesContext;
@@ -29,7 +29,7 @@ impl JobHandler for MakeThumbnails {
         };
         context
             .images
-            .make_variants(&source, None, Tell::Owner, &attempt, Self::MAX_ATTEMPTS)
+            .make_variants(&source, None, Notify::Owner, &attempt, Self::MAX_ATTEMPTS)
             .await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plinth_core::files::Tell;
+use plinth_core::files::Notify;
 use plinth_domain::job::{JobPayload as _, RemakeVariants};
 
 use super::FilesContext;
@@ -24,7 +24,13 @@ impl JobHandler for RemakeVariants {
         let forced = self.again.as_ref();
         context
             .images
-            .make_variants(&source, forced, Tell::Nobody, &attempt, Self::MAX_ATTEMPTS)
+            .make_variants(
+                &source,
+                forced,
+                Notify::Silent,
+                &attempt,
+                Self::MAX_ATTEMPTS,
+            )
             .await?;
         Ok(context.images.processing.remove_strays(&source).await?)
     }

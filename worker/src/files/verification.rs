@@ -1,5 +1,5 @@
-//! `files.verify`: verifies the contents that a client sent directly to the object store, and makes the
-//! file.
+//! `files.verify`: verifies the contents that a client sent directly to the object store, and makes
+//! the file.
 
 use std::sync::Arc;
 

@@ -94,7 +94,7 @@ async fn an_outage_of_redis_under_load_loses_no_job() {
     // The dispatcher pushes the jobs that are committed during the outage.
     let during_outage = house.enqueue_many(50).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    house.wire.mend();
+    house.wire.restore();
     house
         .until_all_are("done", before.len() + during_outage.len())
         .await;

@@ -1,6 +1,6 @@
 //! Files, their versions, their content and their derived images.
 
-use plinth_core::files::{Made, Processing, Tell};
+use plinth_core::files::{Made, Notify, Processing};
 use plinth_domain::id::FileId;
 use plinth_domain::picture::Picture;
 use reqwest::{Method, StatusCode};
@@ -87,7 +87,7 @@ async fn variant(house: &House, caller: &Person) -> Request {
         bytes: png().into(),
     };
     processing
-        .keep(&source, &picture, vec![image], Tell::Nobody)
+        .keep(&source, &picture, vec![image], Notify::Silent)
         .await
         .expect("stores the image");
     Request::new().at("id", &id).at("preset", &name)

@@ -40,7 +40,7 @@ pub use links::{
 pub(crate) use links::{end_made_by_ended as end_links_made_by_ended, expired as expired_links};
 pub use listing::{Filter, ListRequest, Order};
 pub use owners::Owners;
-pub use processing::{Made, Processing, Reason, Source, Step, Tell};
+pub use processing::{Made, Notify, Processing, Reason, Source, Step};
 pub use resumable::{Resumable, Resumables, Writer};
 pub use scans::Scans;
 pub use service::{Change, DirectTransfers, Files};

@@ -32,12 +32,12 @@ pub struct Made {
     pub bytes: Bytes,
 }
 
-/// Whether the owner hears of it.
+/// Whether the owner gets a notification of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tell {
+pub enum Notify {
     Owner,
-    /// He did nothing, and waits for nothing.
-    Nobody,
+    /// The owner did not trigger this and does not wait for it.
+    Silent,
 }
 
 /// Why there is no image.
@@ -166,7 +166,7 @@ impl Processing {
         source: &Source,
         picture: &Picture,
         images: Vec<Made>,
-        tell: Tell,
+        notify: Notify,
     ) -> Result<()> {
         let mut renditions = Vec::with_capacity(images.len());
         for image in images {
@@ -190,7 +190,7 @@ impl Processing {
             Outcome::Success,
         )
         .await?;
-        if tell == Tell::Owner {
+        if notify == Notify::Owner {
             let body = format!("The previews of {} are there.", file.name);
             unit.enqueue(&told(
                 file,
@@ -269,7 +269,7 @@ impl Processing {
         source: &Source,
         presets: &[Preset],
         reason: &Reason,
-        tell: Tell,
+        notify: Notify,
     ) -> Result<()> {
         let (failure, reason) = (reason.failure(), reason.words());
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
@@ -293,7 +293,7 @@ impl Processing {
             details,
         )
         .await?;
-        if tell == Tell::Owner {
+        if notify == Notify::Owner {
             let body = format!("There are no previews of {}: {reason}", file.name);
             unit.enqueue(&told(
                 file,

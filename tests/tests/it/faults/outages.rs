@@ -91,7 +91,7 @@ async fn an_outage_of_the_mail_server_for_days_loses_no_mail() {
         count(&stores, tokens).await > 0,
         "links have expired during the outage"
     );
-    smtp.mend();
+    smtp.restore();
     shift_times_back(&stores, "4 hours").await;
     until_none(&stores, "all mails are sent", NOT_DONE).await;
     assert_eq!(
@@ -153,7 +153,7 @@ async fn every_link_that_expires_during_an_outage_of_the_mail_server_is_replaced
     shift_times_back(&stores, "25 hours").await;
     let expired = "SELECT count(DISTINCT purpose) FROM one_time_tokens WHERE expires_at < now()";
     assert_eq!(count(&stores, expired).await, 3);
-    smtp.mend();
+    smtp.restore();
     shift_times_back(&stores, "4 hours").await;
     until_none(&stores, "all mails are sent", NOT_DONE).await;
 
@@ -335,7 +335,7 @@ async fn an_outage_of_the_object_store_makes_no_dead_letters() {
         shift_times_back(&stores, "4 hours").await;
     }
     assert_eq!(count(&stores, DEAD).await, 0);
-    s3.mend();
+    s3.restore();
     shift_times_back(&stores, "4 hours").await;
     person.until_ready(file).await;
     assert!(worker.stop().await.success());
@@ -367,7 +367,7 @@ async fn an_outage_of_the_scanner_makes_no_dead_letters() {
         .get(&format!("{path}/content"))
         .await
         .problem(409, "file_not_scanned");
-    clamd.mend();
+    clamd.restore();
     shift_times_back(&stores, "1 hour").await;
     until("the file is scanned", async || {
         let file = person.get(&path).await.expect(StatusCode::OK);

@@ -29,7 +29,7 @@ async fn requests_are_refused_with_503_until_postgresql_is_back() {
         assert_unready(process, "postgresql").await;
     }
 
-    wire.mend();
+    wire.restore();
     for process in [&api.internal_url, &worker.internal_url] {
         until_ready(process).await;
     }

@@ -34,7 +34,7 @@ async fn work_continues_without_redis() {
         assert_eq!(store_state(process, "redis").await, "does not answer");
     }
 
-    wire.mend();
+    wire.restore();
     for process in [&api.internal_url, &worker.internal_url] {
         until("Redis answers", async || {
             (store_state(process, "redis").await == "answers").then_some(())
@@ -59,7 +59,7 @@ async fn a_logout_without_redis_takes_effect_at_once_and_when_redis_is_back() {
     wire.tear();
     person.log_out().await;
     person.get("/v1/me").await.problem(401, "session_ended");
-    wire.mend();
+    wire.restore();
     let mended = Instant::now();
     while mended.elapsed() < Duration::from_secs(3) {
         person.get("/v1/me").await.problem(401, "session_ended");
@@ -77,7 +77,7 @@ async fn a_logout_without_redis_takes_effect_even_if_the_api_is_killed_before_re
     wire.tear();
     person.log_out().await;
     api.kill().await;
-    wire.mend();
+    wire.restore();
     let next = Process::api(&stage).await;
     let person = Person {
         door: Door::of(&next),

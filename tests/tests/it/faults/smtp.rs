@@ -134,7 +134,7 @@ async fn a_mail_accepted_during_an_outage_of_postgresql_is_not_sent_again() {
         metrics.lines().any(failed).then_some(())
     })
     .await;
-    wire.mend();
+    wire.restore();
     until_none(
         &stores,
         "it is done",

@@ -44,7 +44,7 @@ async fn a_process_is_ready_without_redis_and_s3_and_names_them() {
         }
     }
     // A store that does not answer does not delay the probe either.
-    redis.mend();
+    redis.restore();
     redis.hold();
     for process in [&api, &worker] {
         let requested_at = Instant::now();
