@@ -109,7 +109,7 @@ async fn contradictory_arguments_are_refused() {
     for (arguments, expected) in [
         (
             &["cleanup", "--only", "pigeons"][..],
-            "there are sessions, one_time_tokens",
+            "expected one of sessions, one_time_tokens",
         ),
         (&["cleanup", "--older-than", "soon"], "a duration like"),
         (&["cleanup", "--older-than", "0s"], "a duration like"),

@@ -65,7 +65,7 @@ pub enum Kind {
 }
 
 fn unknown_kind(text: &str) -> UnknownName {
-    UnknownName::new::<Kind>("a kind of what is removed", text)
+    UnknownName::new::<Kind>("a kind of expired data", text)
 }
 
 impl Kind {

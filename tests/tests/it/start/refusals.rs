@@ -170,7 +170,8 @@ async fn an_unknown_queue_is_refused() {
         .await,
     );
     assert!(
-        said.contains("pigeons") && said.contains("email, files, notifications and cleanup"),
+        said.contains("pigeons")
+            && said.contains("expected one of email, files, notifications, cleanup"),
         "{said}"
     );
 }
