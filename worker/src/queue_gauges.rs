@@ -97,17 +97,17 @@ impl QueueGauges {
     fn export(&self, backlog: &Backlog) {
         metrics::reset_backlog();
         for due in &backlog.due {
-            metrics::set_due(&due.queue, &due.kind, due.jobs, due.oldest);
+            metrics::set_due(due.queue.as_str(), &due.kind, due.jobs, due.oldest);
         }
         for others in &backlog.others {
-            metrics::set_in_state(&others.queue, &others.state, others.jobs);
+            metrics::set_in_state(others.queue.as_str(), &others.state, others.jobs);
         }
         for (queue, limiter) in &self.queues {
             metrics::set_paused(
                 *queue,
-                backlog.paused.iter().any(|paused| paused == queue.as_str()),
+                backlog.paused.iter().any(|paused| *paused == *queue),
             );
-            let of_queue = backlog.due.iter().filter(|due| due.queue == queue.as_str());
+            let of_queue = backlog.due.iter().filter(|due| due.queue == *queue);
             let jobs = of_queue.map(|due| due.jobs).sum::<i64>();
             let estimate = limiter.estimate_time(u64::try_from(jobs).unwrap_or(0));
             metrics::set_backlog_time(*queue, estimate);

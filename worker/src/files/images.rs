@@ -184,7 +184,7 @@ fn group_by_reason(refused: Vec<(Preset, Unreadable)>) -> Vec<(Unreadable, Vec<P
     groups
 }
 
-fn to_variants(presets: &[Preset], images: Vec<Rendered>) -> impl Iterator<Item = Made> {
+fn to_variants(presets: &[Preset], images: Vec<RenderedImage>) -> impl Iterator<Item = Made> {
     presets.iter().zip(images).map(|(preset, image)| Made {
         preset: preset.clone(),
         width: image.width,

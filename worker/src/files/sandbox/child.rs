@@ -129,7 +129,7 @@ impl Child {
         &mut self,
         message: &impl Serialize,
     ) -> Result<(), ProtocolError> {
-        self.send(&protocol::frame_of(message)?).await
+        self.send(&protocol::serialize_message(message)?).await
     }
 
     pub(super) async fn send(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
@@ -140,7 +140,7 @@ impl Child {
     pub(super) async fn receive_message<M: DeserializeOwned>(
         &mut self,
     ) -> Result<M, ProtocolError> {
-        protocol::message(&self.receive(MAX_MESSAGE).await?)
+        protocol::parse_message(&self.receive(MAX_MESSAGE_BYTES).await?)
     }
 
     /// Receives a frame of at most `limit` bytes. Allocates memory for the bytes that arrive, not

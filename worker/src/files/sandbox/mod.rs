@@ -173,8 +173,8 @@ impl ImageSandbox {
             .await
             .map_err(|_| ChildError::Timeout)?;
         let memory = match weighed? {
-            Weighed::Needs(memory) => memory.min(MAX_MEMORY),
-            Weighed::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
+            MemoryEstimate::Needs(memory) => memory.min(MAX_MEMORY_BYTES),
+            MemoryEstimate::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
         };
         let mebibytes = memory.div_ceil(MEBIBYTE).clamp(1, MEMORY_BUDGET_MIB.into());
         let mebibytes = u32::try_from(mebibytes).expect("clamped to 32 bits");
@@ -197,7 +197,7 @@ async fn weigh(
     child: &mut Child,
     file: &[u8],
     request: &Request,
-) -> Result<Weighed, ProtocolError> {
+) -> Result<MemoryEstimate, ProtocolError> {
     child.send_message(request).await?;
     child.send(file).await?;
     child.receive_message().await
@@ -205,7 +205,7 @@ async fn weigh(
 
 async fn read_stripped(child: &mut Child) -> Result<Stripped, ChildError> {
     let (is_changed, taken_at) = match child.receive_message().await? {
-        Answer::Stripped {
+        Response::Stripped {
             is_changed,
             taken_at,
         } => (is_changed, taken_at),
@@ -222,9 +222,9 @@ async fn read_stripped(child: &mut Child) -> Result<Stripped, ChildError> {
 
 async fn read_images(child: &mut Child, recipes: &[Recipe]) -> Result<RenderedPicture, ChildError> {
     let (picture, sizes) = match child.receive_message().await? {
-        Answer::Made { picture, sizes } => (picture, sizes),
-        Answer::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
-        Answer::Stripped { .. } => return Err(ProtocolError::Unasked.into()),
+        Response::Made { picture, sizes } => (picture, sizes),
+        Response::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
+        Response::Stripped { .. } => return Err(ProtocolError::UnexpectedResponse.into()),
     };
     let pixels = u64::from(picture.width) * u64::from(picture.height);
     if !(1..=MAX_PIXELS).contains(&pixels)
@@ -236,11 +236,11 @@ async fn read_images(child: &mut Child, recipes: &[Recipe]) -> Result<RenderedPi
     {
         return Err(ProtocolError::UnexpectedResponse.into());
     }
-    let (mut images, mut bytes_left) = (Vec::with_capacity(sizes.len()), MAX_PICTURES);
+    let (mut images, mut bytes_left) = (Vec::with_capacity(sizes.len()), MAX_IMAGES_BYTES);
     for Size { width, height } in sizes {
         let bytes = child.receive(bytes_left).await?;
         bytes_left -= bytes.len();
-        images.push(Rendered {
+        images.push(RenderedImage {
             width,
             height,
             bytes,
