@@ -248,8 +248,58 @@ mod tests {
     use poem_openapi::OpenApi as _;
     use serde_json::Value;
 
+    use plinth_core::access::Purpose;
+
     use super::*;
+    use crate::http::operation::Hosts;
     use crate::http::problem;
+
+    fn table() -> RouteTable {
+        RouteTable::new(&Operations::declarations())
+    }
+
+    #[test]
+    fn no_token_of_a_link_is_logged() {
+        for (path, logged) in [
+            ("/v1/links/secret", "/v1/links/…"),
+            ("/v1/links/secret/content", "/v1/links/…/content"),
+            ("/v1/links/secret/nothing", "/v1/links/…/nothing"),
+            ("/v1/content/ticket", "/v1/content/…"),
+            ("/v1/files/1/links/2", "/v1/files/1/links/2"),
+            ("/v1/links", "/v1/links"),
+        ] {
+            assert_eq!(table().redact(path), logged);
+        }
+    }
+
+    #[test]
+    fn requests_that_guess_have_a_limit_of_their_own() {
+        for path in [
+            "/v1/auth/login",
+            "/v1/auth/login/mfa",
+            "/v1/auth/step-up",
+            "/v1/auth/password/reset",
+            "/v1/links/token/tickets",
+        ] {
+            assert_eq!(table().purpose(path), Purpose::Guess, "{path}");
+        }
+        assert_eq!(table().purpose("/v1/auth/refresh"), Purpose::Refresh);
+        for path in ["/v1/auth/logout", "/v1/me", "/v1/links/token", "/nothing"] {
+            assert_eq!(table().purpose(path), Purpose::Other, "{path}");
+        }
+    }
+
+    #[test]
+    fn contents_by_ticket_are_served_by_the_content_host_only() {
+        for (path, hosts) in [
+            ("/v1/content/ticket", Hosts::Content),
+            ("/v1/links/token/content", Hosts::Both),
+            ("/v1/links/token", Hosts::Api),
+            ("/v1/me", Hosts::Api),
+        ] {
+            assert_eq!(table().hosts(path), hosts, "{path}");
+        }
+    }
 
     #[test]
     fn every_operation_has_what_client_generators_need() {

@@ -17,7 +17,7 @@ pub(crate) enum Profile {
 }
 
 /// The binaries that every stack needs.
-const PRODUCT: [&str; 3] = ["plinth-api", "plinth-worker", "plinth-darkroom"];
+const PRODUCT: [&str; 3] = ["plinth-api", "plinth-worker", "plinth-image-sandbox"];
 
 /// Builds the product and other binaries of the workspace. Returns their folder.
 pub(crate) async fn binaries(layout: &Layout, profile: Profile, more: &[&str]) -> Result<PathBuf> {

@@ -331,7 +331,6 @@ fn refused(operation: &Operation, answer: &Answer, status: u16, code: &str) -> O
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one walk with each kind of caller")]
 async fn every_operation_refuses_callers_without_access() {
     // Longer than a token counts as recently authenticated.
     let stage = Stage::open()

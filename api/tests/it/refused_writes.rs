@@ -30,10 +30,10 @@ impl Refusal {
         match self {
             Self::ReadOnly => configure_redis(house, "REPLICAOF", &["127.0.0.1", "1"]).await,
             Self::NoReplicas => {
-                configure_redis(house, "CONFIG", &["SET", "min-replicas-to-write", "1"]).await
+                configure_redis(house, "CONFIG", &["SET", "min-replicas-to-write", "1"]).await;
             }
             Self::NoPermission => {
-                configure_redis(house, "ACL", &["SETUSER", "default", "-@write"]).await
+                configure_redis(house, "ACL", &["SETUSER", "default", "-@write"]).await;
             }
             Self::Misconfigured => server.fail_to_save().await,
         }
@@ -49,10 +49,10 @@ impl Refusal {
         match self {
             Self::ReadOnly => configure_redis(house, "REPLICAOF", &["NO", "ONE"]).await,
             Self::NoReplicas => {
-                configure_redis(house, "CONFIG", &["SET", "min-replicas-to-write", "0"]).await
+                configure_redis(house, "CONFIG", &["SET", "min-replicas-to-write", "0"]).await;
             }
             Self::NoPermission => {
-                configure_redis(house, "ACL", &["SETUSER", "default", "+@all"]).await
+                configure_redis(house, "ACL", &["SETUSER", "default", "+@all"]).await;
             }
             Self::Misconfigured => server.save_again().await,
         }

@@ -287,7 +287,6 @@ async fn a_request_with_another_version_or_none_changes_nothing(
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn an_invalid_request_is_refused_and_changes_nothing() {
     let house = House::on(
         Stage::open()

@@ -56,7 +56,7 @@ pub(super) fn verification(product: &str, valid: Duration) -> MailText {
         )],
         action: "Confirm my address",
         notes: vec![
-            link_lifetime(hours(valid)),
+            link_lifetime(&hours(valid)),
             "If you did not register, ignore this email. Without the password of the registration no \
              account is created, and the registration is deleted after a few days."
                 .to_owned(),
@@ -79,7 +79,7 @@ pub(super) fn password_reset(
         )],
         action: "Choose a new password",
         notes: vec![
-            link_lifetime(hours(valid)),
+            link_lifetime(&hours(valid)),
             "If it was not you, ignore this email. Your password does not change.".to_owned(),
         ],
     }
@@ -97,7 +97,7 @@ pub(super) fn email_change(product: &str, valid: Duration) -> MailText {
         notes: vec![
             format!(
                 "{} It asks for the password of the account unless you are logged in to it.",
-                link_lifetime(hours(valid))
+                link_lifetime(&hours(valid))
             ),
             "If you did not request this, ignore this email. Nothing will change.".to_owned(),
         ],
@@ -136,7 +136,6 @@ pub(super) fn security_notice(
 }
 
 /// Returns the subject of a notice, and the paragraph that says what happened.
-#[expect(clippy::too_many_lines, reason = "one arm for each notice")]
 fn event(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
     let (subject, event): (_, &str) = match notice {
         SecurityNotice::RegistrationAttempted => {
@@ -275,7 +274,7 @@ fn advice(notice: &SecurityNotice, next_step: NextStep) -> String {
         return format!(
             "If this was not you, restore your address: this ends all sessions and lets you choose a \
              new password. {}",
-            link_lifetime(count(days, "day"))
+            link_lifetime(&count(days, "day"))
         );
     }
     let advice = match notice {
@@ -337,7 +336,7 @@ fn greeting(display_name: Option<&str>) -> String {
     display_name.map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},"))
 }
 
-fn link_lifetime(lifetime: String) -> String {
+fn link_lifetime(lifetime: &str) -> String {
     format!("The link works once and expires in {lifetime}.")
 }
 

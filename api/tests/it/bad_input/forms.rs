@@ -25,7 +25,6 @@ type Case = (
 );
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn malformed_forms_are_refused_and_store_nothing() {
     let house = House::open().await;
     let person = house.person("ada").await;

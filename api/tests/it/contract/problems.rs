@@ -93,7 +93,6 @@ impl Scene {
     }
 
     /// Returns the requests whose responses do not depend on each other.
-    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn cases(&self) -> Vec<Case> {
         const INVALID: (u16, &str) = (422, "validation_failed");
         let anonymous = |path: &str| self.house.request(Method::GET, path);

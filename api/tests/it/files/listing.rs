@@ -23,7 +23,6 @@ async fn names(house: &House, person: &Person, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn files_are_listed_in_every_order_and_with_every_filter() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);

@@ -76,10 +76,6 @@ struct Scene {
 }
 
 impl Scene {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "what each phase needs, one after the other"
-    )]
     async fn set() -> Self {
         let (server, url) = MailServer::start().await;
         let (scanner, clamd) = Scanner::start().await;
