@@ -37,7 +37,7 @@ pub(super) fn check_version(version: Option<&str>) -> Result<()> {
 /// own.
 pub(super) fn refuse_concatenation(request: &Request) -> Result<()> {
     if request.headers().contains_key(CONCAT) {
-        let detail = "Upload-Concat is not supported. Send the file as one upload.";
+        let detail = "Upload-Concat is not supported, because each upload is encrypted with its own key. Send the file as one upload, without parallel ones.";
         let rejection = Rejection::new("not_offered", detail);
         return Err(Error::invalid("/header/upload-concat", rejection).into());
     }

@@ -360,7 +360,7 @@ async fn every_operation_refuses_callers_without_access() {
                 if let Some(problem) = refused(operation, &answer, 403, "permission_denied") {
                     assert_eq!(
                         problem["detail"],
-                        format!("The permission {permission} is needed.")
+                        format!("The permission {permission} is required.")
                     );
                 }
             }

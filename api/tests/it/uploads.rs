@@ -395,7 +395,7 @@ async fn an_invalid_request_is_refused_and_changes_nothing() {
         );
         if headers.iter().any(|(name, _)| *name == "upload-concat") {
             assert!(
-                text(&problem["errors"][0]["detail"]).contains("sealed with a key of its own"),
+                text(&problem["errors"][0]["detail"]).contains("encrypted with its own key"),
                 "{problem}"
             );
         }

@@ -115,11 +115,11 @@ async fn content(person: &Person, said: &[String]) -> Vec<u8> {
         .last()
         .and_then(|line| line.strip_prefix("done "))
         .expect("it has become a file");
-    let file = person
+    let description = person
         .get(&format!("/v1/files/{file}"))
         .await
         .expect(StatusCode::OK);
-    assert_eq!(file["name"], "Grüße.bin");
+    assert_eq!(description["name"], "Grüße.bin");
     let read = Answer::of(person.request(Method::GET, &format!("/v1/files/{file}/content"))).await;
     assert_eq!(read.status, StatusCode::OK);
     read.bytes
