@@ -6,7 +6,8 @@ pub mod conditions;
 pub(crate) mod content_host;
 pub mod digest;
 pub mod document;
-mod error_code;
+#[cfg(test)]
+mod error_code_tests;
 pub(crate) mod error_page;
 pub mod failure;
 pub mod headers_only;

@@ -12,7 +12,6 @@ use poem_openapi::Object;
 use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::types::ToJSON as _;
 
-use super::error_code::DocumentedCode;
 use super::error_page::ErrorPage;
 use super::failure::Failure;
 use super::operation::Refusal;
@@ -42,7 +41,7 @@ pub struct Problem {
     /// The HTTP status.
     status: u16,
     /// The stable, machine-readable code of the problem.
-    code: DocumentedCode,
+    code: ErrorCode,
     /// What went wrong in this request, and how to fix it. The text may change.
     #[oai(skip_serializing_if_is_none)]
     detail: Option<String>,
@@ -148,7 +147,7 @@ pub(super) fn render(error: &poem::Error, request_id: &str, page: &ErrorPage) ->
         kind: page.url(parts.code),
         title: parts.code.title(),
         status: parts.status.as_u16(),
-        code: DocumentedCode(parts.code),
+        code: parts.code,
         detail: parts
             .detail
             .map(|detail| truncate(&detail, MAX_DETAIL_CHARS)),

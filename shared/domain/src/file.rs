@@ -243,12 +243,12 @@ impl VariantFailure {
 pub enum ScanState {
     /// No scanner was configured.
     Unscanned,
-    /// The scanner has not answered yet. Nobody can download the bytes.
+    /// The scan is not done yet. The bytes cannot be downloaded.
     Pending,
     Clean,
-    /// Nobody can download the bytes.
+    /// The scanner found a virus. The bytes cannot be downloaded.
     Infected,
-    /// More than the scanner takes. Nobody can download the bytes, unless the installation allows it.
+    /// Too large for the scanner. The bytes cannot be downloaded unless the installation allows it.
     TooLarge,
 }
 
@@ -281,10 +281,10 @@ impl ScanState {
 pub enum MetadataState {
     /// None is removed.
     Kept,
-    /// It is to be removed. Nobody can download the picture.
+    /// The metadata is not removed yet. The image cannot be downloaded.
     Pending,
     Stripped,
-    /// It cannot be removed. Nobody can download the picture.
+    /// The metadata cannot be removed. The image cannot be downloaded.
     Failed,
 }
 

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::audit::Action;
 use crate::authentication::Method;
 use crate::closed_set::Recorded;
+use crate::error_code::ErrorCode;
 use crate::id::{
     ApiKeyId, AuditEventId, BlobId, FileId, JobId, NotificationId, PasskeyId, SessionId,
     ShareLinkId, UserId,
@@ -24,16 +25,35 @@ use crate::notification::NotificationKind;
 use crate::permission::Permission;
 use crate::user::UserStatus;
 
-/// Lists what each name means, by the doc comments.
+/// The meaning of a name in the document.
+trait Meaning {
+    fn meaning(&self) -> &'static str;
+}
+
+/// The meaning of a name is its doc comment.
+impl<T: EnumMessage> Meaning for T {
+    fn meaning(&self) -> &'static str {
+        self.get_documentation().unwrap_or_default()
+    }
+}
+
+/// Error codes have a table of meanings, which other pages use as well.
+impl Meaning for ErrorCode {
+    fn meaning(&self) -> &'static str {
+        Self::meaning(*self)
+    }
+}
+
+/// Returns the summary, and the meaning of each name.
 fn describe<T>(summary: &str, values: impl Iterator<Item = T>) -> String
 where
-    T: EnumMessage + Copy + Into<&'static str>,
+    T: Meaning + Copy + Into<&'static str>,
 {
     let mut text = format!("{summary}\n");
     for value in values {
-        let (name, meaning): (&str, _) = (value.into(), value.get_documentation());
-        write!(text, "\n- `{name}`: {}", meaning.unwrap_or_default())
-            .expect("a String takes every write");
+        let name: &str = value.into();
+        write!(text, "\n- `{name}`: {}", Meaning::meaning(&value))
+            .expect("writing to a String never fails");
     }
     text
 }
@@ -110,6 +130,7 @@ macro_rules! documented_names {
 }
 
 documented_names! {
+    ErrorCode as "ErrorCode": "The stable, machine-readable code of the problem. Later releases add codes: handle an unknown code by its status.",
     Action as "AuditAction": "What was done. Later releases add actions.",
     Method as "AuthenticationMethod": "A way of proving who one is, by its name in RFC 8176.",
     NotificationKind as "NotificationKind": "What happened. Later releases add kinds.",
