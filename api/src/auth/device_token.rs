@@ -9,6 +9,7 @@ use poem_openapi::types::{ToJSON as _, Type as _};
 use poem_openapi::{ApiResponse, Object};
 
 use crate::http::browser::{Browser, SessionCookies};
+use crate::http::json::private_json;
 
 /// The new token of the device.
 #[derive(Object)]
@@ -53,14 +54,7 @@ impl DeviceTokenResponse {
 
 impl IntoResponse for DeviceTokenResponse {
     fn into_response(self) -> Response {
-        let mut response = Response::builder()
-            .content_type("application/json; charset=utf-8")
-            .header(header::CACHE_CONTROL, "no-store")
-            .body(self.body.to_json_string());
-        for cookie in self.cookies {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-        }
-        response
+        private_json(self.body.to_json_string(), self.cookies)
     }
 }
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::mfa_challenge::MfaChallenge;
 use crate::http::browser::{Browser, SessionCookies, SessionLifetime};
+use crate::http::json::private_json;
 
 /// How the tokens of a session are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
@@ -195,10 +196,7 @@ impl IntoResponse for LoginResponse {
             Self::Challenge(challenge) => challenge.to_json_string(),
             Self::PendingDeletion(pending) => pending.to_json_string(),
         };
-        Response::builder()
-            .content_type("application/json; charset=utf-8")
-            .header(header::CACHE_CONTROL, "no-store")
-            .body(body)
+        private_json(body, Vec::new())
     }
 }
 
@@ -222,14 +220,7 @@ impl Payload for SessionResponse {
 
 impl IntoResponse for SessionResponse {
     fn into_response(self) -> Response {
-        let mut response = Response::builder()
-            .content_type("application/json; charset=utf-8")
-            .header(header::CACHE_CONTROL, "no-store")
-            .body(self.body.to_json_string());
-        for cookie in self.cookies {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-        }
-        response
+        private_json(self.body.to_json_string(), self.cookies)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use poem::http::{HeaderValue, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::payload::{Json, Payload};
@@ -43,6 +44,18 @@ impl<T: ToJSON> ApiResponse for DirectJson<T> {
     fn register(registry: &mut Registry) {
         T::register(registry);
     }
+}
+
+/// Returns a JSON response that no cache may store, with cookies.
+pub(crate) fn private_json(body: String, cookies: Vec<HeaderValue>) -> Response {
+    let mut response = Response::builder()
+        .content_type("application/json; charset=utf-8")
+        .header(header::CACHE_CONTROL, "no-store")
+        .body(body);
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// An object with arbitrary members, whose format another standard defines.
