@@ -26,6 +26,7 @@ pub mod provision;
 pub mod random;
 pub mod services;
 pub mod smoke;
+mod source_files;
 mod sqlx;
 pub mod stack;
 mod testing;

@@ -19,6 +19,7 @@ use crate::console;
 use crate::layout::{Layout, make_dir};
 use crate::process::command;
 use crate::services::{Durability, Services};
+use crate::source_files;
 use crate::up::{Signals, interrupted};
 use crate::workspace::Workspace;
 
@@ -34,9 +35,6 @@ const MACROS: [&str; 6] = [
     "query_file_as!",
     "query_file_scalar!",
 ];
-
-/// Folders without such sources; this crate only names the macros.
-const SKIPPED: [&str; 3] = ["target", "node_modules", "dev"];
 
 pub(crate) async fn run(layout: &Layout) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
@@ -172,10 +170,13 @@ struct Source {
 
 impl Touched {
     fn below(root: &Path) -> Result<Self> {
-        let mut paths = Vec::new();
-        collect_sources(root, &mut paths)?;
+        let own = root.join("dev");
         let mut touched = Self(Vec::new());
-        for path in paths {
+        for path in source_files::rust_below(root)? {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            if path.starts_with(&own) || !MACROS.iter().any(|name| text.contains(name)) {
+                continue;
+            }
             let before = modified(&path)?;
             utimensat(
                 AT_FDCWD,
@@ -211,23 +212,4 @@ impl Drop for Touched {
 fn modified(path: &Path) -> Result<SystemTime> {
     let metadata = fs::metadata(path).and_then(|metadata| metadata.modified());
     metadata.with_context(|| format!("reading the time of {}", path.display()))
-}
-
-fn collect_sources(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
-        let entry = entry?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        if entry.file_type()?.is_dir() {
-            if !name.starts_with('.') && !SKIPPED.contains(&&*name) {
-                collect_sources(&path, found)?;
-            }
-        } else if name.ends_with(".rs") {
-            let text = fs::read_to_string(&path).unwrap_or_default();
-            if MACROS.iter().any(|name| text.contains(name)) {
-                found.push(path);
-            }
-        }
-    }
-    Ok(())
 }

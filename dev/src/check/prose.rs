@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::source_files;
+
 /// Words that are not written, with what to write.
 const WORDS: [(&str, &str); 12] = [
     ("anew", "again"),
@@ -56,29 +58,24 @@ const MAX_PAGE_COLUMNS: usize = 125;
 pub(super) fn check(root: &Path) -> Result<String> {
     let mut faults = Vec::new();
     for name in CHECKED {
-        check_path(root, &root.join(name), &mut faults)?;
+        let path = root.join(name);
+        let files = if path.is_dir() {
+            source_files::below(&path)?
+        } else {
+            vec![path]
+        };
+        for file in files {
+            let name = file.strip_prefix(root)?.to_string_lossy();
+            let Some(kind) = Kind::of(&name).filter(|_| !EXEMPT.contains(&&*name)) else {
+                continue;
+            };
+            let text = fs::read_to_string(&file).with_context(|| format!("reading {name}"))?;
+            let found = kind.faults(&text).into_iter();
+            faults.extend(found.map(|(number, fault)| format!("{name}:{number}: {fault}")));
+        }
     }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(String::new())
-}
-
-fn check_path(root: &Path, path: &Path, faults: &mut Vec<String>) -> Result<()> {
-    if path.is_dir() {
-        let entries = fs::read_dir(path).with_context(|| format!("reading {}", path.display()))?;
-        for entry in entries {
-            check_path(root, &entry?.path(), faults)?;
-        }
-        return Ok(());
-    }
-    let name = path.strip_prefix(root)?.to_string_lossy();
-    let Some(kind) = Kind::of(&name).filter(|_| !EXEMPT.contains(&&*name)) else {
-        return Ok(());
-    };
-    let text = fs::read_to_string(path).with_context(|| format!("reading {name}"))?;
-    for (number, fault) in kind.faults(&text) {
-        faults.push(format!("{name}:{number}: {fault}"));
-    }
-    Ok(())
 }
 
 #[derive(Clone, Copy)]

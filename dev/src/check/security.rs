@@ -7,6 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::source_files;
+
 const FILE: &str = "docs/security/asvs.md";
 
 /// The requirements of levels 1 and 2 without the chapters on an OAuth server (V10) and on WebRTC
@@ -19,9 +21,7 @@ const COMPLETE: [&str; 4] = ["V6.", "V7.", "V8.", "V9."];
 
 pub(super) fn check(root: &Path) -> Result<String> {
     let text = fs::read_to_string(root.join(FILE)).with_context(|| format!("reading {FILE}"))?;
-    let mut tests = BTreeSet::new();
-    collect_tests(root, &mut tests)?;
-    let faults = faults(&text, &tests);
+    let faults = faults(&text, &tests_below(root)?);
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     let rows = rows(&text).count();
     ensure!(rows == REQUIREMENTS, "{rows} rows, expected {REQUIREMENTS}");
@@ -69,26 +69,17 @@ fn is_postponed(status: &str) -> bool {
     status == "later" || status.starts_with("issue ")
 }
 
-/// Adds the names of the functions with a test attribute below a folder.
-fn collect_tests(folder: &Path, tests: &mut BTreeSet<String>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
-        let entry = entry?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let is_skipped = name == "target" || name == "node_modules";
-        if entry.file_type()?.is_dir() {
-            if !is_skipped && !name.to_string_lossy().starts_with('.') {
-                collect_tests(&path, tests)?;
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path)?;
-            let after_attribute = text.split("#[test]").skip(1);
-            let after_attribute = after_attribute.chain(text.split("#[tokio::test").skip(1));
-            let names =
-                after_attribute.filter_map(|text| text.split_once("fn ")?.1.split('(').next());
-            tests.extend(names.map(str::to_owned));
-        }
+/// Returns the names of the functions with a test attribute below a folder.
+fn tests_below(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut tests = BTreeSet::new();
+    for path in source_files::rust_below(folder)? {
+        let text = fs::read_to_string(&path)?;
+        let after_attribute = text.split("#[test]").skip(1);
+        let after_attribute = after_attribute.chain(text.split("#[tokio::test").skip(1));
+        let names = after_attribute.filter_map(|text| text.split_once("fn ")?.1.split('(').next());
+        tests.extend(names.map(str::to_owned));
     }
-    Ok(())
+    Ok(tests)
 }
 
 #[cfg(test)]
@@ -123,9 +114,8 @@ mod tests {
 
     #[test]
     fn tests_are_found_below_their_attributes() {
-        let mut tests = BTreeSet::new();
-        collect_tests(Path::new(env!("CARGO_MANIFEST_DIR")), &mut tests).unwrap();
+        let tests = tests_below(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         assert!(tests.contains("tests_are_found_below_their_attributes"));
-        assert!(!tests.contains("collect_tests"));
+        assert!(!tests.contains("tests_below"));
     }
 }

@@ -6,7 +6,9 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
+
+use crate::source_files;
 
 /// Calls that run a query.
 const CALLS: [&str; 4] = [
@@ -52,7 +54,10 @@ const EXEMPT: [(&str, &str, &str); 3] = [
 pub(super) fn check(root: &Path) -> Result<String> {
     let mut faults = Vec::new();
     for folder in SOURCES {
-        check_folder(root, &root.join(folder), &mut faults)?;
+        for path in source_files::rust_below(&root.join(folder))? {
+            let name = path.strip_prefix(root)?.to_string_lossy();
+            faults.extend(faults_of(&name, &fs::read_to_string(&path)?));
+        }
     }
     ensure!(
         faults.is_empty(),
@@ -62,22 +67,9 @@ pub(super) fn check(root: &Path) -> Result<String> {
     Ok(String::new())
 }
 
-fn check_folder(root: &Path, folder: &Path, found: &mut Vec<String>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            check_folder(root, &path, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let name = path.strip_prefix(root)?.to_string_lossy();
-            found.extend(faults(&name, &fs::read_to_string(&path)?));
-        }
-    }
-    Ok(())
-}
-
 /// Returns the lines that run a query without a deadline. Unit tests, which come last in a source,
 /// are exempt.
-fn faults(name: &str, source: &str) -> Vec<String> {
+fn faults_of(name: &str, source: &str) -> Vec<String> {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default();
     let calls = CALLS.iter().flat_map(|call| code.match_indices(call));
     let bare = calls.filter(|(at, _)| !has_deadline(&code[..*at]));
@@ -133,7 +125,7 @@ mod tests {
             "named(\"a\", one.execute(db)).await.map(|_| other.fetch_optional(db))",
         ];
         for source in bare {
-            assert_eq!(faults("a.rs", source).len(), 1, "{source}");
+            assert_eq!(faults_of("a.rs", source).len(), 1, "{source}");
         }
     }
 
@@ -148,14 +140,14 @@ mod tests {
             "#[cfg(test)] mod tests { query.execute(db) }",
         ];
         for source in bounded {
-            assert_eq!(faults("a.rs", source), [""; 0], "{source}");
+            assert_eq!(faults_of("a.rs", source), [""; 0], "{source}");
         }
     }
 
     #[test]
     fn an_exception_is_one_line_of_one_file() {
         let line = "async move { pool.acquire().await?.execute(query).await }";
-        assert!(faults("shared/platform/src/database/pool.rs", line).is_empty());
-        assert_eq!(faults("shared/core/src/stores.rs", line).len(), 1);
+        assert!(faults_of("shared/platform/src/database/pool.rs", line).is_empty());
+        assert_eq!(faults_of("shared/core/src/stores.rs", line).len(), 1);
     }
 }
