@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
         bail!("expected a folder for the images");
     };
     let presets: Presets = PRESETS.parse()?;
-    let sandbox = ImageSandbox::new(program()?);
+    let sandbox = ImageSandbox::installed()?;
     for path in std::io::stdin().lock().lines() {
         let answer = answer(&sandbox, &presets, Path::new(&path?), &folder).await?;
         writeln!(std::io::stdout(), "{answer}")?;
@@ -61,9 +61,4 @@ async fn answer(
         written.insert(preset.name.as_str(), path);
     }
     Ok(json!({ "shown": { "size": [picture.width, picture.height], "images": written } }))
-}
-
-/// Returns the path of the sandboxed process, which is built into the same folder.
-fn program() -> Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_file_name("plinth-image-sandbox"))
 }

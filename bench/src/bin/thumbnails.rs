@@ -2,7 +2,6 @@
 //! pictures a second and memory as one line of JSON.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -30,7 +29,7 @@ async fn main() -> Result<()> {
         .iter()
         .map(|text| text.parse())
         .collect::<Result<_, _>>()?;
-    let sandbox = ImageSandbox::new(program()?);
+    let sandbox = ImageSandbox::installed()?;
     // The first run loads the program into memory.
     develop(&sandbox, &file, &recipes).await?;
     let began = Instant::now();
@@ -67,9 +66,4 @@ fn peak() -> Result<u64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))
         .context("no VmHWM")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
-}
-
-/// Returns the path of the sandboxed process, which is built into the same folder.
-fn program() -> Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_file_name("plinth-image-sandbox"))
 }

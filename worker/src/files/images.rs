@@ -7,15 +7,12 @@ use plinth_domain::preset::{Preset, PresetName, Recipe};
 use plinth_pictures::protocol::MAX_SOURCE_BYTES;
 use plinth_pictures::{RenderedImage, RenderedPicture, Unreadable};
 
-use super::{Crash, ImageSandbox, SandboxError};
+use super::{Crash, ImageSandbox, MAX_CRASHES, SandboxError};
 use crate::attempt::Attempt;
 use crate::outcome::{Failure, JobResult};
 
 /// The progress of a job when its variants are rendered and not yet stored, in percent.
 const RENDERED_PERCENT: u8 = 80;
-
-/// The number of attempts at an image in which the sandbox may crash.
-const MAX_CRASHES: i16 = 3;
 
 /// Makes the variants of stored images.
 pub(super) struct ImageService {

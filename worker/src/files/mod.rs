@@ -29,6 +29,9 @@ use crate::early_stop;
 
 pub use sandbox::{Crash, ImageSandbox, SandboxError};
 
+/// The number of attempts at an image in which the sandbox may crash.
+const MAX_CRASHES: i16 = 3;
+
 /// The context of the handlers of this queue.
 pub struct FilesContext {
     images: ImageService,

@@ -7,13 +7,10 @@ use plinth_domain::job::{JobPayload as _, StripMetadata};
 use plinth_pictures::protocol::MAX_SOURCE_BYTES;
 use plinth_pictures::{Stripped, Unreadable};
 
-use super::{FilesContext, SandboxError};
+use super::{FilesContext, MAX_CRASHES, SandboxError};
 use crate::attempt::Attempt;
 use crate::outcome::{Failure, JobResult};
 use crate::registry::JobHandler;
-
-/// The number of attempts at an image in which the sandbox may crash.
-const MAX_CRASHES: i16 = 3;
 
 impl JobHandler for StripMetadata {
     type Context = FilesContext;
